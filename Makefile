@@ -1,0 +1,67 @@
+# The front door: `make help`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+UV_VERSION := 0.13.9
+PY := .venv/bin/python
+INSTALLED := .venv/.installed
+ARGS ?=
+
+.PHONY: help run test test-bigquery lint format bench tensorboard lock clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: $(INSTALLED) ## Set up, then run the whole pipeline here; ARGS="--help" tells the options
+	@$(PY) local_runner.py $(ARGS)
+
+test: $(INSTALLED) ## Set up, then run all tests; ARGS="-k name" chooses
+	$(PY) -m pytest $(ARGS)
+
+test-bigquery: $(INSTALLED) .venv-bigquery/.installed ## Prove that both ingestion engines make the same examples
+	$(PY) -m pytest tests/bigquery -m bigquery $(ARGS)
+
+lint: $(INSTALLED) ## Check style and types
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	.venv/bin/basedpyright
+
+format: $(INSTALLED) ## Put the code in shape
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+bench: $(INSTALLED) ## Compare speed and quality with the stock way and with the physical limit
+	@$(PY) -m benchmarks.run $(ARGS)
+
+tensorboard: $(INSTALLED) ## Look at the training of all runs, at http://localhost:6006
+	.venv/bin/tensorboard --logdir runs/pipeline/Trainer/model_run --host localhost $(ARGS)
+
+lock: $(INSTALLED) ## Resolve setup.py anew, for Python 3.10 to 3.13
+	.venv/bin/uv pip compile setup.py --extra dev --universal --python-version 3.10 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+
+clean: ## Remove the environments and all runs
+	rm -rf .venv .venv-bigquery runs
+
+# The tfx 1.16 stack needs Python 3.10. uv comes from the lock too; a first one is fetched to read it.
+$(INSTALLED): requirements.lock
+	@for python in python3.10 "$$(uv python find 3.10 2>/dev/null)"; do \
+		"$$python" -c 'import ensurepip, venv' 2>/dev/null && break; python=; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "Python 3.10 is missing: the tfx 1.16 stack runs on no other. Install it, for example with" >&2; \
+		echo "'pyenv install 3.10', 'uv python install 3.10' or 'apt install python3.10-venv', and try again." >&2; \
+		exit 1; \
+	fi; \
+	set -e; \
+	echo "Setting up .venv with $$python (about a minute, 3.5 GB)"; \
+	rm -rf .venv; \
+	"$$python" -m venv .venv; \
+	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
+	.venv/bin/uv pip sync --quiet --python $(PY) --compile-bytecode requirements.lock; \
+	touch $@
+
+.venv-bigquery/.installed: tests/bigquery/requirements.lock $(INSTALLED)
+	.venv/bin/uv venv --quiet --clear --python '>=3.11,<3.14' .venv-bigquery
+	.venv/bin/uv pip sync --quiet --python .venv-bigquery/bin/python --compile-bytecode $<
+	@touch $@

@@ -1,0 +1,58 @@
+"""What this project installs, here and on remote workers.
+
+Two TFX stacks, chosen by the Python version: tfx 1.16 is the newest that installs on Python 3.10
+and on any Linux; tfx 1.21 serves Python 3.11 to 3.13 where glibc is 2.39 or newer.
+`requirements.lock` pins both.
+"""
+
+from setuptools import find_packages, setup
+
+PY310 = "python_version < '3.11'"
+PY311 = "python_version >= '3.11'"
+
+setup(
+    name="natality-tfx",
+    version="0.1.0",
+    description="Predict a baby's weight at birth: an end-to-end TFX pipeline.",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["data*", "models*", "pipeline*", "schema*"]),
+    py_modules=["local_runner"],
+    package_data={"data": ["*.sql", "*.parquet"], "schema": ["*.pbtxt"]},
+    install_requires=[
+        # The stack itself. Extras of TFX bring the Kubeflow compiler that Vertex AI needs.
+        f"tfx[kfp]==1.16.0; {PY310}",
+        f"tfx[kfp]==1.21.0; {PY311}",
+        "tensorflow",
+        "tensorflow-transform",
+        "tensorflow-data-validation",
+        "tensorflow-model-analysis",
+        "tf-keras",
+        # 2.60 still builds the applied transforms TFT's multi-phase analyzers rely on.
+        f"apache-beam[gcp]==2.60.0; {PY310}",
+        f"apache-beam[gcp]; {PY311}",
+        # The embedded warehouse: BigQuery SQL is translated by sqlglot and run by DuckDB.
+        "duckdb==1.5.6",
+        "sqlglot==30.30.0",
+        "pyfarmhash==0.3.2",
+        # Settings, console.
+        "pydantic>=2.11,<3",
+        "pydantic-settings>=2.9,<3",
+        "rich>=13",
+        "filelock>=3",
+        # tensorflow-hub and kfp of the 1.16 stack still import pkg_resources.
+        f"setuptools<81; {PY310}",
+    ],
+    extras_require={
+        "dev": [
+            "pytest>=8",
+            "pytest-timeout",
+            "hypothesis",
+            "scikit-learn",
+            "tensorboard",
+            "ruff",
+            "basedpyright",
+            "uv==0.13.9",
+        ],
+    },
+)

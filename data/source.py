@@ -1,0 +1,355 @@
+"""A local copy of the table: Parquet or CSV files, checked before anything reads them.
+
+The warehouse (`data/warehouse.py`) shows a `Source` to queries as if it were the BigQuery table.
+What is wrong with the files is said here, with file, column and line, rather than by the engine in
+the middle of a run.
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+import gzip
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal, TextIO
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.errors import UserError
+
+Format = Literal["parquet", "csv"]
+BigQueryType = Literal["BOOL", "INT64", "FLOAT64", "STRING"]
+
+FULL_HASH_LIMIT = 1 << 30
+"""Bytes up to which `Source.fingerprint` reads everything: about two seconds at 500 MB/s."""
+
+_TAIL = 1 << 20
+_SUFFIXES: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv"}
+_DUCKDB_TYPES = {"BOOL": "BOOLEAN", "INT64": "BIGINT", "FLOAT64": "DOUBLE", "STRING": "VARCHAR"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column the queries may read.
+
+    Attributes:
+        name: Its name in BigQuery.
+        type: Its type in BigQuery.
+        minimum: The least value that makes sense, or None.
+    """
+
+    name: str
+    type: BigQueryType
+    minimum: float | None = None
+
+
+COLUMNS = (
+    Column("weight_pounds", "FLOAT64", minimum=0),
+    Column("is_male", "BOOL"),
+    Column("mother_age", "INT64"),
+    Column("plurality", "INT64"),
+    Column("gestation_weeks", "INT64"),
+    Column("mother_race", "INT64"),
+    Column("cigarette_use", "BOOL"),
+    Column("alcohol_use", "BOOL"),
+    Column("year", "INT64"),
+    Column("month", "INT64"),
+    Column("father_age", "INT64"),
+    Column("wday", "INT64"),
+    Column("born_alive_alive", "INT64"),
+    Column("weight_gain_pounds", "INT64"),
+)
+"""The columns of the natality table that `data/natality.sql` reads, as BigQuery types them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Checked files with the columns of one table. Made by `open_source`.
+
+    Attributes:
+        path: What the user named: a file, a folder or a glob.
+        root: The folder that the files' names are relative to.
+        files: The files, sorted.
+        format: Parquet or CSV; CSV files may be gzipped.
+        columns: The columns they are known to have. Others are not shown.
+    """
+
+    path: str
+    root: Path
+    files: tuple[Path, ...]
+    format: Format
+    columns: tuple[Column, ...] = COLUMNS
+
+    def relation(self) -> str:
+        """DuckDB SQL for the rows, with exactly `columns` in BigQuery's types."""
+        typed = ", ".join(
+            f'CAST("{c.name}" AS {_DUCKDB_TYPES[c.type]}) AS "{c.name}"' for c in self.columns
+        )
+        return f"SELECT {typed} FROM ({self._raw()})"
+
+    def fingerprint(self) -> str:
+        """A key of the data: changed files change it, moving their folder does not.
+
+        Up to `FULL_HASH_LIMIT` bytes in all, it covers every byte. Above, it covers each file's
+        size, time of change and last megabyte (in Parquet, the footer with the statistics of every
+        column): seconds instead of minutes, but a copy with new times counts as changed.
+
+        Returns:
+            64 hexadecimal digits.
+        """
+        stats = [file.stat() for file in self.files]
+        whole = sum(stat.st_size for stat in stats) <= FULL_HASH_LIMIT
+        digest = hashlib.sha256(b"whole" if whole else b"tail")
+        for file, stat in zip(self.files, stats, strict=True):
+            name = file.relative_to(self.root).as_posix().encode()
+            digest.update(b"%d %s %d " % (len(name), name, stat.st_size))
+            with file.open("rb") as stream:
+                if not whole:
+                    digest.update(b"%d " % stat.st_mtime_ns)
+                    stream.seek(max(0, stat.st_size - _TAIL))
+                while block := stream.read(_TAIL):
+                    digest.update(block)
+        return digest.hexdigest()
+
+    def _raw(self) -> str:
+        if self.format == "parquet":
+            names = ", ".join(_quote(str(file)) for file in self.files)
+            return f"SELECT * FROM read_parquet([{names}], union_by_name = true)"
+        return " UNION ALL ".join(
+            f"SELECT {', '.join(_identifier(c.name) for c in self.columns)} FROM ({_csv(file)})"
+            for file in self.files
+        )
+
+
+def open_source(path: str | os.PathLike[str], columns: Sequence[Column] = COLUMNS) -> Source:
+    """Finds the files and checks names, types and values, so that what follows can rely on them.
+
+    Args:
+        path: A Parquet or CSV file, a folder of either (its subfolders included), or a glob.
+        columns: The columns that must be there; more may be.
+
+    Returns:
+        The checked files.
+
+    Raises:
+        UserError: No files, an unreadable one, a missing column, a wrong type, or values that
+        cannot be.
+    """
+    text = os.fspath(path)
+    root, files = _find(text)
+    formats: set[Format] = {kind for file in files if (kind := _format(file))}
+    if len(formats) > 1:
+        raise UserError(f"{text} holds Parquet and CSV files.", "Keep one of the two there.")
+    source = Source(text, root, tuple(files), formats.pop(), tuple(columns))
+    check = _check_parquet if source.format == "parquet" else _check_csv
+    for file in source.files:
+        check(file, source.columns)
+    _check_values(source)
+    return source
+
+
+def _find(path: str) -> tuple[Path, list[Path]]:
+    named = Path(path).expanduser()
+    if named.is_file():
+        if _format(named) is None:
+            raise UserError(f"{path} is not a file of births.", f"Name {_kinds()}.")
+        root, files = named.parent, [named]
+    elif named.is_dir():
+        root, files = named, [file for file in named.rglob("*") if _is_data(file, named)]
+    else:
+        found = [Path(name) for name in glob.glob(str(named), recursive=True)]
+        files = [file for file in found if _is_data(file, file.parent)]
+        root = Path(os.path.commonpath([file.parent for file in files])) if files else named
+    if not files:
+        raise UserError(
+            f"There are no births at {path}.", f"Name {_kinds()}, a folder of them or a glob."
+        )
+    for file in files:
+        if glob.escape(str(file)) != str(file):
+            raise UserError(
+                f"{file} has one of *?[ in its name.", "Rename it: they read as a pattern."
+            )
+    return root, sorted(files)
+
+
+def _is_data(file: Path, root: Path) -> bool:
+    """Whether a file found in a folder counts: not the hidden or _SUCCESS kind of exports."""
+    hidden = any(part.startswith((".", "_")) for part in file.relative_to(root).parts)
+    return file.is_file() and not hidden and _format(file) is not None
+
+
+def _format(file: Path) -> Format | None:
+    name = file.name.lower()
+    return next((kind for suffix, kind in _SUFFIXES.items() if name.endswith(suffix)), None)
+
+
+def _kinds() -> str:
+    return "a file ending in " + ", ".join(_SUFFIXES)
+
+
+def _check_parquet(file: Path, columns: Sequence[Column]) -> None:
+    try:
+        schema = pq.read_schema(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(
+            f"{file} cannot be read as Parquet: {error}.", "Export or copy it again."
+        ) from error
+    _check_names(file, schema.names, columns)
+    types = {
+        name.casefold(): _bigquery_type(schema.field(i).type) for i, name in enumerate(schema.names)
+    }
+    for column in columns:
+        found = types[column.name.casefold()]
+        # A column of NULLs has no type; a whole number is a FLOAT64 as it is.
+        if found not in (column.type, "NULL") and (found, column.type) != ("INT64", "FLOAT64"):
+            raise UserError(
+                f"{file}: column {column.name} is {found}, not {column.type}.",
+                f"Export the column as {column.type}.",
+            )
+
+
+def _bigquery_type(kind: pa.DataType) -> str:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    checks = {
+        "NULL": pa.types.is_null,
+        "BOOL": pa.types.is_boolean,
+        "INT64": pa.types.is_integer,
+        "FLOAT64": pa.types.is_floating,
+        "STRING": lambda k: pa.types.is_string(k) or pa.types.is_large_string(k),
+    }
+    return next((name for name, check in checks.items() if check(kind)), str(kind).upper())
+
+
+def _check_names(file: Path, found: Sequence[str], columns: Sequence[Column]) -> None:
+    # Names of columns have no case in BigQuery.
+    known = {name.casefold(): name for name in found}
+    for column in columns:
+        if column.name.casefold() in known:
+            continue
+        close = get_close_matches(column.name.casefold(), known, n=1)
+        hint = f"Is {known[close[0]]} meant? Rename it." if close else "Add it; NULLs are allowed."
+        raise UserError(f"{file} has no column {column.name}; it has {', '.join(found)}.", hint)
+
+
+def _open_text(file: Path) -> TextIO:
+    if file.suffix.lower() == ".gz":
+        return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
+    return file.open(encoding="utf-8-sig", newline="")
+
+
+def _header(file: Path) -> list[str]:
+    try:
+        with _open_text(file) as stream:
+            return next(csv.reader(stream), [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(
+            f"{file} cannot be read as CSV: {error}.", "Save it as UTF-8 CSV."
+        ) from error
+
+
+def _csv(file: Path) -> str:
+    """DuckDB SQL for a CSV file's cells as text, empty ones as NULL; nothing is guessed."""
+    names = ", ".join(f"{_quote(name)}: 'VARCHAR'" for name in _header(file))
+    return (
+        f"SELECT * FROM read_csv({_quote(str(file))}, columns = {{{names}}}, auto_detect = false,"
+        " header = true, delim = ',', quote = '\"', escape = '\"', nullstr = '')"
+    )
+
+
+_CELLS = {
+    "BOOL": "TRY_CAST({0} AS BOOLEAN) IS NULL",
+    # 28.0 is what data frames write for a whole number in a column with gaps. 28.5 would be
+    # rounded: refuse it.
+    "INT64": r"NOT regexp_full_match({0}, '\s*[+-]?\d{{1,18}}(\.0*)?\s*')",
+    "FLOAT64": "TRY_CAST({0} AS DOUBLE) IS NULL",
+    "STRING": "false",
+}
+"""For each type, DuckDB SQL that is true of a cell that is not of it."""
+
+
+def _check_csv(file: Path, columns: Sequence[Column]) -> None:
+    _check_names(file, _header(file), columns)
+    firsts = ", ".join(
+        f"first({_identifier(c.name)}) FILTER (WHERE {_CELLS[c.type].format(_identifier(c.name))})"
+        for c in columns
+    )
+    try:
+        with duckdb.connect() as connection:
+            bad = connection.execute(f"SELECT {firsts} FROM ({_csv(file)})").fetchone()
+    except duckdb.Error as error:
+        said = str(error).splitlines()
+        reason = next((line for line in said if "Number of Columns" in line), said[0])
+        where = next((line for line in said if "on Line" in line), "").partition("on Line: ")[2]
+        at = f", line {where}" if where else ""
+        raise UserError(
+            f"{file}{at} cannot be read as CSV: {reason}",
+            "Give every line as many cells as the header, separated by commas.",
+        ) from error
+    for column, cell in zip(columns, bad or (), strict=True):
+        if cell is not None:
+            raise UserError(
+                f"{file}, line {_line(file, column.name, cell)}, column {column.name}:"
+                f" {cell!r} is not {column.type}.",
+                "Correct it, or leave the cell empty for NULL.",
+            )
+
+
+def _line(file: Path, column: str, cell: str) -> int | str:
+    """The number of the first line with this cell. Slow, and only called to report an error."""
+    with _open_text(file) as stream:
+        reader = csv.reader(stream)
+        index = [name.casefold() for name in next(reader)].index(column.casefold())
+        return next(
+            (reader.line_num for row in reader if len(row) > index and row[index] == cell), "?"
+        )
+
+
+def _check_values(source: Source) -> None:
+    checks = list(_value_checks(source.columns))
+    counts = ", ".join(f"COUNT(*) FILTER (WHERE {condition})" for _, condition, _ in checks)
+    query = f"SELECT COUNT(*), {counts or 0} FROM ({source.relation()})"
+    try:
+        with duckdb.connect() as connection:
+            row = connection.execute(query).fetchone() or (0,)
+    except duckdb.Error as error:
+        raise UserError(
+            f"{source.path} cannot be read: {str(error).splitlines()[0]}",
+            "Export or copy it again.",
+        ) from error
+    if row[0] == 0:
+        raise UserError(f"{source.path} has no rows.", "Name a file with births in it.")
+    for (column, _, kind), count in zip(checks, row[1:], strict=False):
+        if count:
+            raise UserError(
+                f"{source.path}: column {column} is {kind} in {count:,} of {row[0]:,} rows.",
+                "Remove these rows, or set the value to NULL: the query leaves NULLs out.",
+            )
+
+
+def _value_checks(columns: Sequence[Column]) -> Iterator[tuple[str, str, str]]:
+    """Column, DuckDB condition that must never hold, and how to call it."""
+    for column in columns:
+        name = _identifier(column.name)
+        if column.type == "FLOAT64":
+            # Also what keeps comparisons alike: NaN is greater than all in DuckDB, and than none in
+            # BigQuery.
+            yield column.name, f"NOT isfinite({name})", "not a finite number (NaN or infinite)"
+        if column.minimum is not None:
+            kind = "negative" if column.minimum == 0 else f"less than {column.minimum}"
+            yield column.name, f"{name} < {column.minimum}", kind
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,1 @@
+"""What is learned: features, transform, network, training, evaluation."""

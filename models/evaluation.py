@@ -1,0 +1,72 @@
+"""What makes a model fit to serve: metrics, slices and bounds, for TFMA."""
+
+from __future__ import annotations
+
+import json
+
+import tensorflow_model_analysis as tfma
+
+from models import names, residuals
+from models.bounds import Bounds
+from models.features import LABEL, SLICES
+
+
+def eval_config(bounds: Bounds, code: str) -> tfma.EvalConfig:
+    """The configuration of TFX's Evaluator.
+
+    Args:
+        bounds: When a model is blessed.
+        code: Fingerprint of the evaluation's code, so that the Evaluator runs again when it
+            changes.
+
+    Returns:
+        Metrics on all slices; bounds overall and on the slices judged. The bound on the rise is
+        ignored by TFMA where there is no baseline.
+    """
+    overall = _threshold((), bounds.max_rmse, bounds.max_rmse_rise)
+    slices = [
+        _threshold((key,), bounds.max_slice_rmse, bounds.max_slice_rmse_rise)
+        for key in bounds.judged_slices
+    ]
+    metrics = [_metric(name, code=code) for name in residuals.FORMULAS]
+    metrics[0].per_slice_thresholds.append(
+        overall
+    )  # The first formula is the error that is judged.
+    # A threshold on a slicing feature holds in every slice of it, also those too small to tell; so
+    # what slices are judged by is a metric of its own, which is 0 in small ones.
+    judged = _metric(residuals.JUDGED, code=code, min_slice_size=bounds.min_slice_size)
+    judged.per_slice_thresholds.extend(slices)
+    return tfma.EvalConfig(
+        model_specs=[
+            # Without its type, TFMA would load each model once more, with Keras, to find out.
+            tfma.ModelSpec(
+                signature_name=names.EXAMPLES, label_key=LABEL.name, model_type=tfma.TF_GENERIC
+            ),
+        ],
+        slicing_specs=[
+            tfma.SlicingSpec(),
+            *(tfma.SlicingSpec(feature_keys=[key]) for key in SLICES),
+        ],
+        metrics_specs=[tfma.MetricsSpec(metrics=[*metrics, judged])],
+        options=tfma.Options(include_default_metrics={"value": False}),
+    )
+
+
+def _metric(name: str, **config: str | int) -> tfma.MetricConfig:
+    return tfma.MetricConfig(
+        class_name=residuals.ResidualMetric.__name__,
+        module=residuals.__name__,
+        config=json.dumps({"name": name} | config),
+    )
+
+
+def _threshold(keys: tuple[str, ...], bound: float, rise: float) -> tfma.PerSliceMetricThreshold:
+    return tfma.PerSliceMetricThreshold(
+        slicing_specs=[tfma.SlicingSpec(feature_keys=keys)],
+        threshold=tfma.MetricThreshold(
+            value_threshold=tfma.GenericValueThreshold(upper_bound={"value": bound}),
+            change_threshold=tfma.GenericChangeThreshold(
+                direction=tfma.MetricDirection.LOWER_IS_BETTER, absolute={"value": rise}
+            ),
+        ),
+    )

@@ -1,0 +1,106 @@
+"""The training input: raw examples in, transformed batches out, each example transformed only once.
+
+One example at a time costs a Python-sized overhead per row; chunks of thousands cost it per chunk.
+So records are read, parsed and transformed in chunks, the chunks are kept in memory when they fit,
+and every pass shuffles the chunks and the rows within them before they are cut into batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from models import autograph  # noqa: F401, for its effect
+from models.features import FEATURES, LABEL, UNKNOWN
+
+CHUNK = 16_384
+"""Rows parsed and transformed at a time; where the cost per row stops falling."""
+
+SHUFFLED_CHUNKS = 64
+"""Chunks among which the order is drawn: a million rows."""
+
+
+def raw_features(serialized: tf.Tensor, transform: tft.TFTransformOutput, *, label: bool) -> dict:
+    """Parses serialized examples into raw columns.
+
+    Args:
+        serialized: Serialized `tf.train.Example`s, `[batch]`.
+        transform: The transform graph, which knows the raw columns.
+        label: Whether these are training examples, which have a label and every column that the
+            schema requires. In others, what may be unknown may be left out.
+
+    Returns:
+        Dense or sparse tensors by column.
+    """
+    spec = transform.raw_feature_spec()
+    wanted = {feature.name: spec[feature.name] for feature in FEATURES}
+    if label:
+        wanted[LABEL.name] = spec[LABEL.name]
+        return tf.io.parse_example(serialized, wanted)
+    for feature in FEATURES:
+        if not feature.required and isinstance(wanted[feature.name], tf.io.FixedLenFeature):
+            wanted[feature.name] = tf.io.FixedLenFeature([1], tf.string, [UNKNOWN])
+    return tf.io.parse_example(serialized, wanted)
+
+
+def transformed_chunks(
+    files: Sequence[str], transform: tft.TFTransformOutput, chunk: int = CHUNK
+) -> tf.data.Dataset:
+    """Reads TFRecord files of raw examples as transformed chunks.
+
+    Args:
+        files: File names or patterns, gzip-compressed if they end in `.gz`.
+        transform: The transform graph.
+        chunk: Rows per chunk; the last one may be smaller.
+
+    Returns:
+        A dataset of `(features, label)`: features `{name: [chunk]}`, label `[chunk]` in pounds.
+    """
+    layer = transform.transform_features_layer()
+
+    def transformed(serialized: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        features = dict(layer(raw_features(serialized, transform, label=True)))
+        label = features.pop(LABEL.name)
+        return features, label
+
+    names = sorted(name for pattern in files for name in tf.io.gfile.glob(pattern))
+    if not names:
+        raise FileNotFoundError(f"No examples match {list(files)}.")
+    records = tf.data.TFRecordDataset(
+        names, compression_type="GZIP" if names[0].endswith(".gz") else ""
+    )
+    return records.batch(chunk).map(transformed, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def training_dataset(
+    chunks: tf.data.Dataset, batch_size: int, *, cache: bool, seed: int
+) -> tf.data.Dataset:
+    """An endless stream of shuffled batches.
+
+    Args:
+        chunks: What `transformed_chunks` returns.
+        batch_size: Rows per batch.
+        cache: Keep the transformed chunks in memory after the first pass; about 200 bytes a row.
+        seed: Seed of the shuffle.
+
+    Returns:
+        A dataset of `(features, label)` batches of exactly `batch_size` rows.
+    """
+
+    def permuted(chunk: tuple[dict, tf.Tensor], seed: tf.Tensor) -> tuple[dict, tf.Tensor]:
+        features, label = chunk
+        order = tf.random.experimental.stateless_shuffle(tf.range(tf.size(label)), seed)
+        return {name: tf.gather(v, order) for name, v in features.items()}, tf.gather(label, order)
+
+    if cache:
+        chunks = chunks.cache()
+    # Chunks are permuted side by side; a seed for each keeps the order independent of their timing.
+    seeds = tf.data.Dataset.random(seed).batch(2)
+    return (
+        tf.data.Dataset.zip(chunks.shuffle(SHUFFLED_CHUNKS, seed=seed).repeat(), seeds)
+        .map(permuted, num_parallel_calls=tf.data.AUTOTUNE)
+        .rebatch(batch_size, drop_remainder=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )

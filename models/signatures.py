@@ -1,0 +1,98 @@
+"""How a pushed model is called.
+
+`serving_default` takes raw named values, as a REST client sends them; `serving_examples` takes
+serialized `tf.train.Example`s, as batch jobs and the Evaluator have them; `transform` takes raw
+named values and answers with what the network would read. All three run the transform graph that
+training ran.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import tensorflow as tf
+import tensorflow_transform as tft
+import tf_keras as keras
+
+from models.features import FEATURES, LABEL, UNKNOWN, Category
+from models.inputs import raw_features
+from models.names import EXAMPLES, PREDICTION, SERVING, TRANSFORM
+
+
+def save(model: keras.Model, transform: tft.TFTransformOutput, path: str) -> None:
+    """Writes a SavedModel with the three signatures.
+
+    Args:
+        model: The trained network.
+        transform: The transform graph; it becomes part of the SavedModel, vocabularies included.
+        path: Folder to write.
+    """
+    layer = transform.transform_features_layer()
+    model.transform_layer = layer  # Tracked, so that its vocabularies are saved.
+
+    def predicted(raw: dict[str, tf.Tensor | tf.SparseTensor]) -> dict[str, tf.Tensor]:
+        return {PREDICTION: tf.squeeze(model(_transformed(layer, raw), training=False), axis=1)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return predicted(raw_features(examples, transform, label=False))
+
+    model.save(
+        path,
+        save_format="tf",
+        include_optimizer=False,
+        signatures={
+            SERVING: _named(lambda values: predicted(_raw(values, transform))),
+            EXAMPLES: serve_examples,
+            TRANSFORM: _named(lambda values: _transformed(layer, _raw(values, transform))),
+        },
+    )
+
+
+def _transformed(layer: keras.Model, raw: dict) -> dict[str, tf.Tensor]:
+    outputs = dict(layer(raw))
+    outputs.pop(LABEL.name, None)
+    return outputs
+
+
+def _raw(values: dict[str, tf.Tensor], transform: tft.TFTransformOutput) -> dict:
+    """Dense `[batch]` values as the columns that the schema describes."""
+    spec = transform.raw_feature_spec()
+    columns = {}
+    for name, value in values.items():
+        column = tf.expand_dims(value, 1)
+        if isinstance(spec[name], tf.io.VarLenFeature):
+            column = tf.sparse.from_dense(column)
+        columns[name] = column
+    return columns
+
+
+def _named(answer: Callable[[dict], dict]) -> tf.types.experimental.GenericFunction:
+    """A function with one argument per feature; those that may be unknown have a default.
+
+    A default is a single `Unknown`, which stands for the whole batch. TensorFlow writes defaults
+    into the signature, so that TensorFlow Serving accepts a request without them.
+    """
+    ordered = sorted(FEATURES, key=lambda f: not f.required)  # Arguments with defaults come last.
+
+    def serve(*args: tf.Tensor, **kwargs: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = dict(zip((f.name for f in ordered), args, strict=False)) | kwargs
+        rows = tf.shape(values[ordered[0].name])
+        return answer({name: tf.broadcast_to(value, rows) for name, value in values.items()})
+
+    serve.__signature__ = inspect.Signature(
+        [
+            inspect.Parameter(
+                f.name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                default=inspect.Parameter.empty if f.required else tf.constant([UNKNOWN]),
+            )
+            for f in ordered
+        ]
+    )
+    specs = [
+        tf.TensorSpec([None], tf.string if isinstance(f, Category) else tf.float32, name=f.name)
+        for f in ordered
+    ]
+    return tf.function(serve, input_signature=specs)

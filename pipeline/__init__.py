@@ -1,0 +1,1 @@
+"""The DAG on one page, settings, and the steps TFX does not have."""

@@ -1,0 +1,131 @@
+"""The command line of the local runner."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from pathlib import Path
+
+from rich.console import Console
+
+from data.errors import UserError
+from pipeline.console import Progress, log_to, show_error, show_places, show_summary
+from pipeline.preflight import new_log, sole_run
+from pipeline.settings import Settings, load_settings
+
+
+class Exit(IntEnum):
+    """Exit statuses."""
+
+    PUSHED = 0
+    FAILED = 1
+    BAD_SETTINGS = 2
+    NOT_BLESSED = 3
+    INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command line.
+
+    Args:
+        arguments: What stands after the program's name.
+
+    Returns:
+        One of `Exit`.
+    """
+    errors = Console(stderr=True, highlight=False)
+    try:
+        settings = load_settings(arguments)
+    except UserError as error:
+        show_error(errors, error)
+        return Exit.BAD_SETTINGS
+    try:
+        if settings.predict:
+            return _predict(settings, settings.predict.request)
+        return _run(settings)
+    except UserError as error:
+        show_error(errors, error)
+        return Exit.FAILED
+
+
+def _predict(settings: Settings, request: str) -> int:
+    from models.request import (
+        parse_request,
+    )  # Fast: a wrong request is told before TensorFlow loads.
+
+    birth = parse_request(request)
+    with log_to(Path(os.devnull)):
+        from pipeline.predict import predict
+
+        pounds = predict(settings.serving_folder, birth)
+    print(f"{pounds:.2f} lb")
+    return Exit.PUSHED
+
+
+def _run(settings: Settings) -> int:
+    with sole_run(settings.run_root):
+        log = new_log(settings.run_root)
+        with log_to(log) as console:
+            return _observed_run(settings, log, console)
+
+
+def _observed_run(settings: Settings, log: Path, console: Console) -> int:
+    run_id = log.stem
+    console.print(f"[bold]natality[/bold] run {run_id} on {settings.source}")
+    progress = Progress(console)
+    try:
+        with progress:
+            from pipeline.local import (
+                run_locally,
+            )  # Takes seconds: all of TensorFlow, Beam and TFX.
+
+            summary = run_locally(settings, run_id, progress)
+    except KeyboardInterrupt:
+        where = f" in {progress.running}" if progress.running else ""
+        console.print(
+            f"\nStopped{where}. The next run continues with what is done, "
+            "and training from its last checkpoint."
+        )
+        return Exit.INTERRUPTED
+    except Exception as error:  # noqa: BLE001, told to the user, and whole in the log
+        _log_traceback(error)
+        show_error(console, _explained(error, progress.running))
+        show_places(console, {"Log": str(log)})
+        return Exit.FAILED
+    show_summary(console, summary)
+    places = {"Log": str(log)}
+    if summary.training_log:
+        places["TensorBoard"] = f"make tensorboard, or tensorboard --logdir {summary.training_log}"
+    show_places(console, places)
+    return Exit.NOT_BLESSED if summary.blessed is False else Exit.PUSHED
+
+
+def _explained(error: BaseException, component: str | None) -> UserError:
+    """The error a user can act on, wherever in the chain of causes it is."""
+    for cause in _causes(error):
+        if isinstance(cause, UserError):
+            return cause
+        if getattr(cause, "errno", None) == errno.ENOSPC or "No space left on device" in str(cause):
+            return UserError(
+                f"The disk ran full in {component or 'the run'}.",
+                "Make room, or choose a folder on another disk with --run-root; "
+                "the next run continues with what is done.",
+            )
+    return UserError(
+        f"{component or 'The run'} failed: {type(error).__name__}: {error}.",
+        "This is not something a setting explains; the log has the whole story.",
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _log_traceback(error: BaseException) -> None:
+    import traceback
+
+    traceback.print_exception(error)  # Standard error leads to the log.

@@ -1,0 +1,171 @@
+"""What people see: calm progress and one closing summary. All else goes to the run's log file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from data.errors import UserError
+from pipeline.states import State
+
+if TYPE_CHECKING:
+    from pipeline.summary import RunSummary
+
+MARKS = {
+    State.WAITING: ("·", "dim"),
+    State.CACHED: ("=", "cyan"),
+    State.DONE: ("✓", "green"),
+    State.REUSED: ("=", "cyan"),
+    State.SKIPPED: ("-", "dim"),
+    State.FAILED: ("✗", "bold red"),
+}
+
+
+@contextlib.contextmanager
+def log_to(file: Path) -> Iterator[Console]:
+    """Sends all that this process and its children print to a log file, C++ libraries included.
+
+    Args:
+        file: The log; appended to.
+
+    Yields:
+        A console that still writes to where standard output led.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with file.open("ab") as log, os.fdopen(os.dup(1), "w", encoding="utf-8") as terminal:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        try:
+            yield Console(file=terminal, highlight=False, soft_wrap=not terminal.isatty())
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, original in zip((1, 2), kept, strict=True):
+                os.dup2(original, number)
+                os.close(original)
+
+
+class Progress:
+    """A live list of the pipeline's components; lines as they change where there is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._states: dict[str, State] = {}
+        self._seconds: dict[str, float] = {}
+        self._started = 0.0
+        self._spinner = Spinner("dots", style="bold")
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+
+    def __enter__(self) -> Progress:
+        """Starts drawing, on a terminal."""
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Draws the list a last time."""
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def planned(self, components: Sequence[str]) -> None:
+        """Takes the components to come, in order."""
+        self._states = dict.fromkeys(components, State.WAITING)
+
+    def changed(self, component: str, state: State, seconds: float = 0.0) -> None:
+        """Takes a change of a component."""
+        self._states[component] = state
+        self._seconds[component] = seconds
+        if state is State.RUNNING:
+            self._started = time.monotonic()
+        elif not self._console.is_terminal:
+            self._console.print(f"{component}: {state.value} {seconds:.1f} s", markup=False)
+
+    @property
+    def running(self) -> str | None:
+        """The component that has not ended."""
+        return next(
+            (c for c, s in self._states.items() if s in (State.RUNNING, State.FAILED)), None
+        )
+
+    def _render(self) -> RenderableType:
+        if not self._states:
+            return Group(Text("  loading TensorFlow, Beam and TFX", style="dim"))
+        table = Table.grid(padding=(0, 1))
+        for column in ("left", "left", "right", "left"):
+            table.add_column(justify=column)  # type: ignore[arg-type]
+        for name, state in self._states.items():
+            if state is State.RUNNING:
+                seconds = time.monotonic() - self._started
+                table.add_row(self._spinner, Text(name, "bold"), f"{seconds:.0f} s", "running")
+                continue
+            mark, style = MARKS[state]
+            ended = self._seconds.get(name)
+            took = f"{ended:.1f} s" if ended and state in (State.DONE, State.FAILED) else ""
+            table.add_row(
+                Text(mark, style),
+                Text(name, "dim" if state is State.WAITING else ""),
+                took,
+                Text(state.value, style),
+            )
+        return table
+
+
+def show_summary(console: Console, summary: RunSummary) -> None:
+    """Prints what came of a run."""
+    console.print()
+    if summary.rows:
+        rows = ", ".join(f"{count:,} {split}" for split, count in summary.rows.items())
+        _line(console, "Examples", rows)
+    if summary.anomalies is not None:
+        _line(console, "Anomalies", "; ".join(summary.anomalies) or "none")
+    if summary.metrics:
+        _line(console, "Eval", _metrics(summary.metrics))
+        _line(console, "Baseline", _metrics(summary.baseline) if summary.baseline else "none yet")
+    if summary.blessed is not None:
+        verdict = Text("blessed", "green") if summary.blessed else Text("not blessed", "bold red")
+        _line(console, "Verdict", verdict)
+        for reason in summary.reasons:
+            _line(console, "", reason)
+    if summary.pushed_to:
+        _line(console, "Pushed to", summary.pushed_to)
+
+
+def show_places(console: Console, places: dict[str, str]) -> None:
+    """Prints where to look further, by what is there."""
+    for name, place in places.items():
+        _line(console, name, place)
+
+
+def _line(console: Console, name: str, text: str | Text) -> None:
+    line = Text(f"  {name:<12}", "dim").append(
+        text if isinstance(text, Text) else Text(text, "default")
+    )
+    console.print(line, soft_wrap=True)
+
+
+def _metrics(metrics: dict[str, float]) -> str:
+    return (
+        f"RMSE {metrics['root_mean_squared_error']:.4f} lb, "
+        f"MAE {metrics['mean_absolute_error']:.4f} lb, "
+        f"calibration {metrics['calibration']:.3f} on {metrics['example_count']:,.0f} examples"
+    )
+
+
+def show_error(console: Console, error: UserError) -> None:
+    """Prints what is wrong, and what to do about it."""
+    console.print(Text("\nerror: ", "bold red").append(error.cause, "default"), soft_wrap=True)
+    console.print(Text(error.cure), soft_wrap=True)

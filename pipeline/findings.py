@@ -1,0 +1,358 @@
+"""What of the data is not as agreed, in words that say what was found and what was expected."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+
+from data.errors import UserError
+
+SEVERITIES = ("error", "warning", "never")
+"""What may be asked of the gate: to stop at errors, at warnings too, or not at all."""
+
+SKEW = "SKEW"
+
+_TRAINING = "TRAINING"
+_ALL = "(all columns)"
+_ABSENT = {"SCHEMA_MISSING_COLUMN", "FEATURE_TYPE_NOT_PRESENT"}
+_SPARSE = {"FEATURE_TYPE_LOW_FRACTION_PRESENT", "FEATURE_TYPE_LOW_NUMBER_PRESENT"}
+_TOO_SMALL = {"FLOAT_TYPE_SMALL_FLOAT", "INT_TYPE_SMALL_INT"}
+_TOO_BIG = {"FLOAT_TYPE_BIG_FLOAT", "INT_TYPE_BIG_INT"}
+_PROPOSABLE = {"SCHEMA_NEW_COLUMN", "ENUM_TYPE_UNEXPECTED_STRING_VALUES", *_SPARSE}
+_TYPES = {
+    "FLOAT": "numbers (FLOAT)",
+    "INT": "whole numbers (INT)",
+    "STRING": "text (BYTES)",
+    "BYTES": "text (BYTES)",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as agreed.
+
+    Attributes:
+        split: The split it was found in.
+        feature: Name of the column, or `(all columns)`.
+        kind: TFDV's name of the anomaly (`AnomalyInfo.Type`), or `SKEW`.
+        severity: `error` or `warning`.
+        found: What the data has, in words.
+        expected: What the schema has, in words.
+        cure: What to do about it, a sentence.
+    """
+
+    split: str
+    feature: str
+    kind: str
+    severity: str
+    found: str
+    expected: str
+    cure: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.severity} in {self.split}: {self.feature}: found {self.found}; "
+            f"expected {self.expected}."
+        )
+
+
+class AnomaliesFound(UserError):  # noqa: N818, it reads as what happened
+    """The data is not what was agreed on, and the settings say to stop.
+
+    Args:
+        findings: All that was found, also what alone would not have stopped the run: TFX drops
+            the outputs of a step that fails, so this is the only record.
+        severity: The severity the gate stops at.
+    """
+
+    def __init__(self, findings: Sequence[Finding], severity: str) -> None:
+        self.findings = tuple(findings)
+        self.severity = severity
+        lines = "".join(f"\n  {finding}" for finding in self.findings)
+        # Findings often share a cure; each is said once.
+        cures = "".join(f"\n  - {cure}" for cure in dict.fromkeys(f.cure for f in self.findings))
+        super().__init__(
+            f"The data is not what the curated schema agrees on:{lines}",
+            f"What to do:{cures}\n  - To train all the same, set anomaly_severity to 'never'.",
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.findings, self.severity)
+
+
+def findings(
+    anomalies: anomalies_pb2.Anomalies,
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+    schema: schema_pb2.Schema,
+    split: str,
+    inferred: str,
+) -> list[Finding]:
+    """Puts the anomalies of one split, as ExampleValidator writes them, into words.
+
+    Args:
+        anomalies: What ExampleValidator found.
+        statistics: The statistics it read.
+        schema: The curated schema.
+        split: Name of the split.
+        inferred: The inferred schema's path, to name the command that accepts the data.
+
+    Returns:
+        One finding per feature and reason, by name of the feature.
+    """
+    columns = _Columns(statistics)
+    if not columns.examples:
+        return [
+            Finding(
+                split=split,
+                feature=_ALL,
+                kind="NO_DATA_IN_SPAN",
+                severity="error",
+                found="no example",
+                expected="at least one",
+                cure="Take more years or a larger sample, so that every split has examples.",
+            )
+        ]
+    features = {feature.name: feature for feature in schema.feature}
+    infos = {".".join(i.path.step) or key: i for key, i in anomalies.anomaly_info.items()}
+    if anomalies.HasField("dataset_anomaly_info"):
+        infos[_ALL] = anomalies.dataset_anomaly_info
+    result = []
+    for name, info in sorted(infos.items()):
+        for reason in _reasons(info):
+            kind = anomalies_pb2.AnomalyInfo.Type.Name(reason.type)
+            feature = features.get(name)
+            result.append(
+                Finding(
+                    split=split,
+                    feature=name,
+                    kind=kind,
+                    # What TFDV gives no severity is not thereby harmless.
+                    severity="warning" if info.severity == info.WARNING else "error",
+                    found=_found(kind, columns, name, schema) or reason.description.strip(" ."),
+                    expected=_expected(kind, feature, schema),
+                    cure=_cure(kind, inferred),
+                )
+            )
+    return result
+
+
+def skew(
+    train: statistics_pb2.DatasetFeatureStatisticsList,
+    other: statistics_pb2.DatasetFeatureStatisticsList,
+    schema: schema_pb2.Schema,
+    split: str,
+) -> list[Finding]:
+    """Compares a split with train by the schema's skew comparators.
+
+    Args:
+        train: Statistics of the train split.
+        other: Statistics of the other one.
+        schema: The curated schema.
+        split: Name of the other split.
+
+    Returns:
+        An error per feature that differs by more than its comparator allows and chance explains.
+    """
+    cure = (
+        "Look at how data/natality.sql makes the splits; take a larger sample or more years; or, "
+        "if the splits are meant to differ, raise the skew_comparator in schema/schema.pbtxt."
+    )
+    return [
+        Finding(split, feature, SKEW, "error", found, expected, cure)
+        for feature, found, expected in _compare(schema, train, other, names=("train", split))
+    ]
+
+
+def blocking(found: Sequence[Finding], severity: str) -> list[Finding]:
+    """The findings that stop a run.
+
+    Args:
+        found: All findings.
+        severity: One of `SEVERITIES`.
+    """
+    stops = {"error": {"error"}, "warning": {"error", "warning"}, "never": set()}[severity]
+    return [finding for finding in found if finding.severity in stops]
+
+
+class _Columns:
+    """The statistics of one split, by column."""
+
+    def __init__(self, statistics: statistics_pb2.DatasetFeatureStatisticsList) -> None:
+        view = tfdv.DatasetListView(statistics).get_default_slice()
+        dataset = view.proto() if view else statistics_pb2.DatasetFeatureStatistics()
+        self.examples: int = dataset.num_examples
+        self._columns = {".".join(c.path.step) or c.name: c for c in dataset.features}
+
+    def type(self, name: str) -> str:
+        """TFDV's name of the type, such as STRING."""
+        column = self._columns[name]
+        return statistics_pb2.FeatureNameStatistics.Type.Name(column.type)
+
+    def number(self, name: str) -> statistics_pb2.NumericStatistics:
+        """Minimum, maximum, mean and so on; all zero for what is no number."""
+        column = self._columns.get(name)
+        return column.num_stats if column else statistics_pb2.NumericStatistics()
+
+    def counts(self, name: str) -> dict[str, float]:
+        """Examples per value of a column of words, the most frequent first."""
+        column = self._columns.get(name)
+        buckets = column.string_stats.rank_histogram.buckets if column else ()
+        return {bucket.label: bucket.sample_count for bucket in buckets}
+
+    def present(self, name: str) -> int:
+        """Examples that have a value."""
+        column = self._columns.get(name)
+        if column is None:
+            return 0
+        return getattr(column, column.WhichOneof("stats")).common_stats.num_non_missing
+
+
+def _reasons(info: anomalies_pb2.AnomalyInfo) -> list[anomalies_pb2.AnomalyInfo.Reason]:
+    kinds = {anomalies_pb2.AnomalyInfo.Type.Name(reason.type) for reason in info.reason}
+    # A feature with gaps has also lost its shape: the same thing said twice.
+    twice = anomalies_pb2.AnomalyInfo.INVALID_FEATURE_SHAPE if kinds & (_SPARSE | _ABSENT) else None
+    return [reason for reason in info.reason if reason.type != twice]
+
+
+def _found(kind: str, columns: _Columns, name: str, schema: schema_pb2.Schema) -> str:
+    """What the data has, in words; empty if TFDV's own description serves better."""
+    if kind == "SCHEMA_NEW_COLUMN":
+        return f"a column of {_TYPES.get(columns.type(name), columns.type(name))}"
+    if kind in _ABSENT:
+        return "no value in any example"
+    if kind in _SPARSE:
+        gaps = columns.examples - columns.present(name)
+        return f"no value in {_percent(gaps / columns.examples)} of examples"
+    if kind == "UNEXPECTED_DATA_TYPE":
+        return _TYPES.get(columns.type(name), columns.type(name))
+    if kind in _TOO_SMALL:
+        return f"a smallest value of {columns.number(name).min:g}"
+    if kind in _TOO_BIG:
+        return f"a largest value of {columns.number(name).max:g}"
+    if kind == "FLOAT_TYPE_HAS_NAN":
+        nan = max((h.num_nan for h in columns.number(name).histograms), default=0)
+        return f"NaN in {_percent(nan / columns.examples)} of examples"
+    if kind == "ENUM_TYPE_UNEXPECTED_STRING_VALUES":
+        values = _values(schema, name)
+        new = {v: n for v, n in columns.counts(name).items() if v not in values}
+        named = [f"{v!r} in {_percent(n / columns.examples)}" for v, n in list(new.items())[:5]]
+        more = [f"{len(new) - 5} more values"] if len(new) > 5 else []
+        return f"{', '.join(named + more)} of examples" if named else ""
+    return ""
+
+
+def _expected(kind: str, feature: schema_pb2.Feature | None, schema: schema_pb2.Schema) -> str:
+    """What the schema has, in words."""
+    if feature is None:
+        return "only the columns of the schema" if kind == "SCHEMA_NEW_COLUMN" else "none of that"
+    if kind in _ABSENT | _SPARSE:
+        if feature.presence.min_fraction == 1:
+            return "a value in every example"
+        share, count = _percent(feature.presence.min_fraction), feature.presence.min_count
+        return f"a value in at least {share} of examples, and at least {count} of them"
+    if kind == "INVALID_FEATURE_SHAPE":
+        return "exactly one value in every example"
+    if kind == "UNEXPECTED_DATA_TYPE":
+        type_name = str(schema_pb2.FeatureType.Name(feature.type))
+        return _TYPES.get(type_name, type_name)
+    values = _values(schema, feature.name)
+    if values:
+        return f"one of {', '.join(repr(value) for value in values)}"
+    if feature.HasField("int_domain"):
+        return f"a number from {feature.int_domain.min} to {feature.int_domain.max}"
+    if feature.HasField("float_domain"):
+        return f"a number from {feature.float_domain.min:g} to {feature.float_domain.max:g}"
+    return "what the schema says of it"
+
+
+def _cure(kind: str, inferred: str) -> str:
+    if kind in _PROPOSABLE:
+        return (
+            "If the data is right, accept it: python -m schema.propose --inferred "
+            f"{shlex.quote(inferred)} --write, and declare it in models/features.py; if not, mend "
+            "data/natality.sql or the source."
+        )
+    if kind in _TOO_SMALL | _TOO_BIG:
+        return (
+            "If such numbers are right, widen the range in schema/schema.pbtxt and in "
+            "models/features.py; if not, leave them out in data/natality.sql or mend the source."
+        )
+    return (
+        "If that is meant, change the column in schema/schema.pbtxt and in models/features.py; if "
+        "not, mend data/natality.sql or the source."
+    )
+
+
+def _compare(
+    schema: schema_pb2.Schema,
+    base: statistics_pb2.DatasetFeatureStatisticsList,
+    other: statistics_pb2.DatasetFeatureStatisticsList,
+    names: tuple[str, str],
+) -> list[tuple[str, str, str]]:
+    """(Feature, found, expected) of every feature that differs between two sets of examples."""
+    columns = _Columns(base), _Columns(other)
+    fewest = min(c.examples for c in columns)
+    if not fewest:
+        return []
+    # Distances between equal distributions grow as samples shrink. Measured on births, 2 / sqrt(n)
+    # and the bounds of the schema cover them from 70 examples on; at a million it is nothing.
+    chance = 2 / math.sqrt(fewest)
+    anomalies = tfdv.validate_statistics(
+        base,
+        schema,
+        environment=_TRAINING if _TRAINING in schema.default_environment else None,
+        serving_statistics=other,
+    )
+    result = []
+    for info in anomalies.drift_skew_info:
+        name = ".".join(info.path.step)
+        for measured in info.skew_measurements:
+            bound = measured.threshold + chance
+            if not measured.value <= bound:  # a distance that is NaN is no pass
+                found = (
+                    f"a distance of {measured.value:.2g} between {names[0]} and {names[1]}, "
+                    f"{_contrast(columns, name, names)}"
+                )
+                result.append((name, found, f"at most {bound:.2g}"))
+    return sorted(result)
+
+
+def _contrast(columns: tuple[_Columns, _Columns], name: str, names: tuple[str, str]) -> str:
+    """Where two sets of examples differ most, as a share of those that have a value, or a mean."""
+    present = [c.present(name) for c in columns]
+    if not all(present):
+        empty = names[0] if present[1] else names[1]
+        return f"no value at all in {empty}"
+    shares = [
+        {value: n / p for value, n in c.counts(name).items()}
+        for c, p in zip(columns, present, strict=True)
+    ]
+    if not any(shares):
+        means = [c.number(name).mean for c in columns]
+        return f"the mean {means[0]:.3g} and {means[1]:.3g}"
+    value = max(
+        {**shares[0], **shares[1]}, key=lambda v: abs(shares[0].get(v, 0) - shares[1].get(v, 0))
+    )
+    return " and ".join(
+        f"{value!r} {_percent(share.get(value, 0))} of {where}"
+        for share, where in zip(shares, names, strict=True)
+    )
+
+
+def _values(schema: schema_pb2.Schema, name: str) -> list[str]:
+    """The words a feature may have; none if it has no such domain."""
+    for feature in schema.feature:
+        if feature.name == name:
+            domain = next((d for d in schema.string_domain if d.name == feature.domain), None)
+            return list((domain or feature.string_domain).value)
+    return []
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%"

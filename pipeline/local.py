@@ -1,0 +1,110 @@
+"""The engines of a laptop: the embedded warehouse, Beam in process, SQLite and folders."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from tfx import v1 as tfx
+from tfx.dsl.components.base import executor_spec
+
+from data.source import open_source
+from pipeline import embedded_bigquery
+from pipeline.baseline import OtherBlessedModelStrategy
+from pipeline.fingerprint import code_fingerprint
+from pipeline.pipeline import Engines, create_pipeline
+from pipeline.runner import ObservedRunner, Observer, clear_killed_runs, run_options
+from pipeline.settings import BIGQUERY, ROOT, SAMPLE, Settings
+from pipeline.summary import RunSummary, summarise
+
+SAMPLE_FILE = ROOT / "data" / "sample.parquet"
+
+
+def metadata_config(settings: Settings):
+    """How to connect to the run root's ML Metadata, a SQLite file."""
+    return tfx.orchestration.metadata.sqlite_metadata_connection_config(
+        str(settings.run_root.resolve() / "metadata.sqlite")
+    )
+
+
+def local_engines(settings: Settings) -> Engines:
+    """What runs the pipeline on this machine.
+
+    Args:
+        settings: What the user chose.
+
+    Returns:
+        Engines that keep all they write under the run root.
+
+    Raises:
+        UserError: If the source of births is missing or not what it should be.
+    """
+    root = settings.run_root.resolve()
+    common = {
+        "pipeline_root": str(root / "pipeline"),
+        "schema_file": str(_named_by_content(settings.schema_file, root / "schema")),
+        "checkpoint_root": str(root / "checkpoints"),
+        "serving_folder": str(settings.serving_folder.resolve()),
+        "metadata": metadata_config(settings),
+        "baseline_strategy": OtherBlessedModelStrategy,
+    }
+    beam_args = [
+        "--runner=DirectRunner",
+        # More workers cost more than they bring on one machine.
+        "--direct_running_mode=in_memory",
+        "--direct_num_workers=1",
+        "--pickle_library=cloudpickle",
+        # What workers would install. Without it TFX builds a package of itself for each component,
+        # two seconds each.
+        f"--setup_file={ROOT / 'setup.py'}",
+    ]
+    if settings.source == BIGQUERY:
+        bigquery = [f"--project={settings.project}", f"--temp_location={settings.bigquery_temp}"]
+        return Engines(**common, beam_args=beam_args + bigquery)
+    path = SAMPLE_FILE if settings.source == SAMPLE else Path(settings.source)
+    source = open_source(str(path))
+    return Engines(
+        **common,
+        beam_args=beam_args,
+        ingestion=executor_spec.BeamExecutorSpec(embedded_bigquery.Executor),
+        ingestion_config=embedded_bigquery.custom_config(
+            {settings.table: str(path)},
+            fingerprint=source.fingerprint() + code_fingerprint("pipeline.embedded_bigquery"),
+        ),
+    )
+
+
+def _named_by_content(file: Path, folder: Path) -> Path:
+    """A copy whose name tells its content: TFX's cache sees a file's name only."""
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    copy = folder / digest / file.name
+    if not copy.exists():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        partial = copy.with_suffix(".partial")
+        shutil.copyfile(file, partial)
+        partial.rename(copy)
+    return copy
+
+
+def run_locally(settings: Settings, run_id: str, observer: Observer) -> RunSummary:
+    """Runs the pipeline on this machine.
+
+    Args:
+        settings: What the user chose.
+        run_id: Name of the run.
+        observer: Who is told how it goes.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        UserError: What the user can mend.
+        Exception: What a component raised.
+    """
+    engines = local_engines(settings)
+    clear_killed_runs(engines.metadata, Path(engines.pipeline_root))
+    pipeline = create_pipeline(settings, engines)
+    partial = run_options(pipeline, settings.from_, settings.to)
+    ObservedRunner(observer, run_id).run(pipeline, run_options=partial)
+    return summarise(engines.metadata, run_id)

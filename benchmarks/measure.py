@@ -1,0 +1,59 @@
+"""Measures commands and rates."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.settings import ROOT
+
+
+@dataclass(frozen=True)
+class Process:
+    """What a command took.
+
+    Attributes:
+        seconds: Wall time.
+        peak_bytes: Most memory that it or a child of it held at once.
+    """
+
+    seconds: float
+    peak_bytes: int
+
+
+def run_python(arguments: Sequence[str], log: Path) -> Process:
+    """Runs this Python with arguments, from the checkout, and measures it.
+
+    Args:
+        arguments: What follows `python`.
+        log: Gets what it prints.
+
+    Raises:
+        subprocess.CalledProcessError: If it fails.
+    """
+    command = [sys.executable, *arguments]
+    environment = os.environ | {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    started = time.monotonic()
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
+        # wait4 tells the memory of this child alone; getrusage would mix it with those before.
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, log.read_text()[-3000:])
+    return Process(time.monotonic() - started, usage.ru_maxrss * 1024)
+
+
+def seconds(action: Callable[[], object], runs: int = 3) -> float:
+    """The shortest of several runs: what the machine can do, with the least disturbance."""
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - started)
+    return min(times)

@@ -1,0 +1,152 @@
+"""Measures speed and quality side by side with the stock way and with the physical limit.
+
+Every row compares within this one run on this one machine, so read the ratios: absolute figures
+move with the machine and with what else it does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measure import Process, run_python
+from pipeline.console import log_to
+
+PARTS = ("run", "quality", "ingestion", "training", "million")
+
+
+def main(arguments: list[str]) -> int:
+    """Measures what is asked for and prints a table."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        default=PARTS,
+        metavar="PART",
+        help=f"what to measure, of {', '.join(PARTS)}; all by default, about fifteen minutes",
+    )
+    parts = parser.parse_args(arguments).parts
+    if unknown := set(parts) - set(PARTS):
+        parser.error(
+            f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}"
+        )
+    table = Table("", "ours", "stock TFX", "limit", "ours / stock", "ours / limit")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    with tempfile.TemporaryDirectory() as folder, log_to(Path(folder) / "log") as console:
+        bench = Bench(Path(folder))
+        for part in PARTS:
+            if part in parts:
+                _measure(part, bench, console, table)
+        console.print(table)
+    return 0
+
+
+def _measure(part: str, bench: Bench, console: Console, table: Table) -> None:
+    with console.status(f"measuring {part}"):
+        for name, form, ours, stock, limit in getattr(bench, part)():
+            table.add_row(
+                name,
+                format(ours, form),
+                "" if stock is None else format(stock, form),
+                "" if limit is None else format(limit, form),
+                "" if stock is None else f"{ours / stock:.3g}",
+                "" if limit is None else f"{ours / limit:.3g}",
+            )
+
+
+Row = tuple[str, str, float, float | None, float | None]
+"""Name, format, and the figures of ours, of the stock way and of the limit."""
+
+
+class Bench:
+    """The measurements.
+
+    Args:
+        folder: Somewhere to write.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ours = folder / "ours"
+        self._stock = folder / "stock"
+
+    def run(self) -> Iterator[Row]:
+        """The whole pipeline on the sample, in a fresh run root, against the stock way."""
+        yield "whole run, s", ".1f", self._our_run.seconds, self._stock_run.seconds, None
+        again = self._local_run(self._ours)
+        yield "second run, all from the cache, s", ".1f", again.seconds, None, None
+
+    def quality(self) -> Iterator[Row]:
+        """Error on the eval split against other learners on the same rows."""
+        from benchmarks.quality import errors, pushed_model_error
+
+        assert self._our_run
+        ours = pushed_model_error(_only(self._ours, "serving/natality/*"))
+        for learner, theirs in errors().items():
+            yield f"RMSE, lb; limit: {learner}", ".4f", ours, None, theirs
+
+    def ingestion(self) -> Iterator[Row]:
+        """Rows a second, from a query's answer to files."""
+        from benchmarks.ingestion import rates
+
+        found = rates(self._folder / "ingestion")
+        yield "ingestion, rows/s; limit: the query", ",.0f", *found
+
+    def training(self) -> Iterator[Row]:
+        """Examples a second of the training loop."""
+        from benchmarks.training import rates
+
+        assert self._our_run and self._stock_run
+        found = rates(
+            _only(self._ours, "pipeline/BigQueryExampleGen/examples/*/Split-train"),
+            _only(self._ours, "pipeline/Transform/transform_graph/*"),
+            _only(self._stock, "pipeline/Transform/transformed_examples/*/Split-train"),
+        )
+        yield "training, examples/s; limit: fed from memory", ",.0f", *found
+
+    def million(self) -> Iterator[Row]:
+        """A run on a million generated births: time and memory."""
+        births = self._folder / "million.parquet"
+        rows = ["--rows", "1000000", "--years", "2001-2008", "--seed", "7"]
+        run_python(["-m", "data.generate", *rows, "--out", str(births)], self._folder / "log.txt")
+        process = self._local_run(self._folder / "million", "--source", str(births))
+        yield "a million births, s", ".0f", process.seconds, None, None
+        peak = process.peak_bytes / 1e9
+        yield "a million births, peak GB; limit: promised", ".2f", peak, None, 6.0
+
+    @cached_property
+    def _our_run(self) -> Process:
+        return self._local_run(self._ours)
+
+    @cached_property
+    def _stock_run(self) -> Process:
+        assert self._our_run  # Its examples are what the stock run imports.
+        examples = _only(self._ours, "pipeline/BigQueryExampleGen/examples/*")
+        arguments = ["-m", "benchmarks.stock", str(examples), str(self._stock)]
+        return run_python(arguments, self._folder / "log.txt")
+
+    def _local_run(self, root: Path, *arguments: str) -> Process:
+        return run_python(
+            ["local_runner.py", "--run-root", str(root), *arguments], self._folder / "log.txt"
+        )
+
+
+def _only(root: Path, pattern: str) -> Path:
+    (found,) = root.glob(pattern)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

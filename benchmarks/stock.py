@@ -1,0 +1,158 @@
+"""The same pipeline the stock way: what the TFX templates do by default, on the same rows.
+
+Examples are imported as TFRecord, Transform materialises them and computes statistics, the Trainer
+reads them through TFX's data accessor, and the Evaluator computes TFMA's own metrics. The network,
+the steps, the batch size and the slices are those of our pipeline.
+"""
+
+# Keras carries no types; the checker guesses those of parameters from their defaults.
+# pyright: reportArgumentType=false
+
+from __future__ import annotations
+
+import sys
+
+import tensorflow_model_analysis as tfma
+import tensorflow_transform as tft
+from tfx import v1 as tfx
+from tfx.components.trainer.fn_args_utils import FnArgs
+from tfx.proto import example_gen_pb2
+from tfx_bsl.public import tfxio
+
+from data.query import SPLITS
+from models import names, signatures
+from models.features import LABEL
+from models.model import Hyperparameters, input_sizes, wide_and_deep
+from pipeline.settings import Settings
+
+SLICES = ("plurality", "is_male")
+"""Of our seven slices, the two that stock TFMA can compute: the others are ranges."""
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Trains as the templates do: batches come from TFX's data accessor."""
+    transform = tft.TFTransformOutput(fn_args.transform_output)
+    options = tfxio.TensorFlowDatasetOptions(
+        batch_size=fn_args.custom_config["batch_size"], label_key=LABEL.name
+    )
+    schema = transform.transformed_metadata.schema
+    train = fn_args.data_accessor.tf_dataset_factory(fn_args.train_files, options, schema)
+    mean = float(next(iter(train))[1].numpy().mean())
+    model = wide_and_deep(input_sizes(transform), mean, fn_args.train_steps, Hyperparameters())
+    model.fit(train, steps_per_epoch=fn_args.train_steps, verbose=0)
+    signatures.save(model, transform, fn_args.serving_model_dir)
+
+
+def stock_pipeline(examples: str, root: str, schema_file: str, settings: Settings):
+    """The stock pipeline.
+
+    Args:
+        examples: Folder of `Split-<name>` folders of TFRecord files.
+        root: Folder to write.
+        schema_file: The curated schema.
+        settings: Steps and batch size.
+
+    Returns:
+        A TFX pipeline.
+    """
+    splits = [
+        example_gen_pb2.Input.Split(name=split, pattern=f"Split-{split}/*") for split in SPLITS
+    ]
+    example_gen = tfx.components.ImportExampleGen(
+        input_base=examples, input_config=example_gen_pb2.Input(splits=splits)
+    )
+    statistics = tfx.components.StatisticsGen(examples=example_gen.outputs["examples"])
+    inferred = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"])
+    schema = tfx.components.ImportSchemaGen(schema_file=schema_file)
+    validator = tfx.components.ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    )
+    transform = tfx.components.Transform(
+        examples=example_gen.outputs["examples"],
+        schema=schema.outputs["schema"],
+        preprocessing_fn="models.transform.preprocessing_fn",
+    )
+    trainer = tfx.components.Trainer(
+        run_fn="benchmarks.stock.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema.outputs["schema"],
+        train_args=tfx.proto.TrainArgs(splits=["train"], num_steps=settings.train_steps),
+        eval_args=tfx.proto.EvalArgs(splits=["eval"]),
+        custom_config={"batch_size": settings.batch_size},
+    )
+    evaluator = tfx.components.Evaluator(
+        examples=example_gen.outputs["examples"],
+        model=trainer.outputs["model"],
+        schema=schema.outputs["schema"],
+        eval_config=stock_eval_config(settings.max_rmse),
+    )
+    pusher = tfx.components.Pusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=f"{root}/serving")
+        ),
+    )
+    return tfx.dsl.Pipeline(
+        pipeline_name="stock",
+        pipeline_root=f"{root}/pipeline",
+        components=[
+            *(example_gen, statistics, inferred, schema, validator),
+            *(transform, trainer, evaluator, pusher),
+        ],
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
+            f"{root}/metadata.sqlite"
+        ),
+        beam_pipeline_args=["--runner=DirectRunner", "--direct_running_mode=in_memory"],
+    )
+
+
+def stock_eval_config(max_rmse: float) -> tfma.EvalConfig:
+    """TFMA's own metrics, as its documentation has them."""
+    bound = tfma.MetricThreshold(
+        value_threshold=tfma.GenericValueThreshold(upper_bound={"value": max_rmse})
+    )
+    return tfma.EvalConfig(
+        model_specs=[tfma.ModelSpec(signature_name=names.EXAMPLES, label_key=LABEL.name)],
+        slicing_specs=[
+            tfma.SlicingSpec(),
+            *(tfma.SlicingSpec(feature_keys=[key]) for key in SLICES),
+        ],
+        metrics_specs=[
+            tfma.MetricsSpec(
+                metrics=[
+                    tfma.MetricConfig(
+                        class_name="RootMeanSquaredError",
+                        per_slice_thresholds=[
+                            tfma.PerSliceMetricThreshold(
+                                slicing_specs=[tfma.SlicingSpec()], threshold=bound
+                            )
+                        ],
+                    ),
+                    *(
+                        tfma.MetricConfig(class_name=name)
+                        for name in (
+                            "MeanAbsoluteError",
+                            "MeanLabel",
+                            "MeanPrediction",
+                            "Calibration",
+                            "ExampleCount",
+                        )
+                    ),
+                ]
+            )
+        ],
+    )
+
+
+def main(examples: str, root: str) -> None:
+    """Runs the stock pipeline with our default settings."""
+    settings = Settings()  # type: ignore[call-arg]
+    tfx.orchestration.LocalDagRunner().run(
+        stock_pipeline(examples, root, str(settings.schema_file), settings)
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

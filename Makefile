@@ -19,7 +19,7 @@ test: $(INSTALLED) ## Set up, then run all tests; ARGS="-k name" chooses
 	$(PY) -m pytest $(ARGS)
 
 test-bigquery: $(INSTALLED) .venv-bigquery/.installed ## Prove that both ingestion engines make the same examples
-	$(PY) -m pytest tests/bigquery -m bigquery $(ARGS)
+	BQEMULATOR_PYTHON=.venv-bigquery/bin/python $(PY) -m pytest tests/bigquery $(ARGS)
 
 lint: $(INSTALLED) ## Check style and types
 	$(PY) -m ruff check
@@ -39,6 +39,8 @@ tensorboard: $(INSTALLED) ## Look at the training of all runs, at http://localho
 lock: $(INSTALLED) ## Resolve setup.py anew, for Python 3.10 to 3.13
 	.venv/bin/uv pip compile setup.py --extra dev --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+	.venv/bin/uv pip compile tests/bigquery/requirements.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --output-file tests/bigquery/requirements.lock
 
 clean: ## Remove the environments and all runs
 	rm -rf .venv .venv-bigquery runs
@@ -62,6 +64,7 @@ $(INSTALLED): requirements.lock
 	touch $@
 
 .venv-bigquery/.installed: tests/bigquery/requirements.lock $(INSTALLED)
-	.venv/bin/uv venv --quiet --clear --python '>=3.11,<3.14' .venv-bigquery
-	.venv/bin/uv pip sync --quiet --python .venv-bigquery/bin/python --compile-bytecode $<
+	@echo "Setting up .venv-bigquery for the emulator, which needs Python 3.11 or newer"
+	@.venv/bin/uv venv --quiet --clear --python '>=3.11,<3.14' .venv-bigquery
+	@.venv/bin/uv pip sync --quiet --python .venv-bigquery/bin/python --compile-bytecode $<
 	@touch $@

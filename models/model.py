@@ -82,6 +82,7 @@ def wide_and_deep(
         keras.Model(inputs, _wide(sparse, sizes, mean_label), name="wide"),
         keras.Model(inputs, _deep(sparse, dense, sizes, options), name="deep"),
     )
+    model(inputs)  # Builds it, so that it can be saved before it has seen a batch.
     falling = keras.optimizers.schedules.CosineDecay(options.deep_learning_rate, training_steps)
     model.compile(
         optimizer=[

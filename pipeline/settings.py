@@ -7,11 +7,14 @@ the only place where a choice has its default, its unit and its check.
 from __future__ import annotations
 
 import difflib
+import inspect
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import tomli as tomllib
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
@@ -56,11 +59,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
+        env_prefix_target="all",  # Else --from would be read from a variable named FROM.
         env_ignore_empty=True,
         frozen=True,
         extra="forbid",
         validate_default=True,
-        populate_by_name=True,
+        cli_exit_on_error=False,
         cli_prog_name="local_runner.py",
         cli_kebab_case=True,
         cli_implicit_flags=True,
@@ -83,7 +87,7 @@ class Settings(BaseSettings):
     )
     years: str = Field("2001-2008", description="years of birth, both included, within 1969-2008")
     sample: float = Field(
-        1.0, gt=0, le=1, description="share of the births to use, the same ones each time"
+        1.0, ge=1e-6, le=1, description="share of the births to use, the same ones each time"
     )
 
     train_steps: int = Field(
@@ -148,6 +152,18 @@ class Settings(BaseSettings):
         if not FIRST_YEAR <= first <= last <= LAST_YEAR:
             raise ValueError(f"years must rise and lie within {FIRST_YEAR}-{LAST_YEAR}")
         return f"{first}-{last}"
+
+    @field_validator("run_root", "schema_file")
+    @classmethod
+    def _expand_home(cls, path: Path) -> Path:
+        return path.expanduser()
+
+    @field_validator("schema_file")
+    @classmethod
+    def _check_file(cls, file: Path) -> Path:
+        if not file.is_file():
+            raise ValueError("there is no such file")
+        return file
 
     @field_validator("table")
     @classmethod
@@ -219,6 +235,9 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
 
+Settings.__doc__ = inspect.cleandoc(Settings.__doc__ or "")  # As --help shows it.
+
+
 def load_settings(arguments: Sequence[str] = ()) -> Settings:
     """Reads the settings from all their sources.
 
@@ -232,24 +251,64 @@ def load_settings(arguments: Sequence[str] = ()) -> Settings:
         UserError: If a value is not allowed, or a name not known.
         SystemExit: After `--help`.
     """
-    config = _flag(arguments, "--config")
-    if config is not None and not config.is_file():
-        raise UserError(f"There is no settings file {config}.", "Check the path after --config.")
+    _check_names(arguments)
+    config = _config_file(arguments)
     given = {} if config is None else {"config": config}
     try:
         return Settings(_cli_parse_args=list(arguments), **given)  # type: ignore[call-arg]
     except ValidationError as error:
         raise _explained(error) from error
     except SettingsError as error:
-        raise UserError(f"{error}.", "See --help for what may be set.") from error
+        cause = str(error).removeprefix("error parsing CLI: ")
+        raise UserError(f"{cause[0].upper()}{cause[1:]}.", "See --help for the options.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(
+            f"The settings file {config or DEFAULT_CONFIG} is no TOML: {error}.",
+            "Write one setting a line, such as train_steps = 500 or years = '2001-2008'.",
+        ) from error
 
 
-def _flag(arguments: Sequence[str], flag: str) -> Path | None:
+def _names() -> dict[str, str]:
+    """What users call a setting, and what it means."""
+    return {
+        field.alias or name: field.description or ""
+        for name, field in Settings.model_fields.items()
+        if field.annotation != CliSubCommand[Predict]
+    }
+
+
+def _check_names(arguments: Sequence[str]) -> None:
+    """Refuses what would otherwise be ignored, or taken for something else."""
+    flags = {f"--{name}".replace("_", "-") for name in _names()}
+    for argument in arguments:
+        flag = argument.partition("=")[0]
+        known = flag in flags or flag == "--help" or flag.replace("--no-", "--", 1) in flags
+        if flag.startswith("--") and not known:
+            raise _unknown("option", flag, flags)
+    variables = {f"{ENV_PREFIX}{name}".upper() for name in _names()}
+    for variable in os.environ:
+        if variable.startswith(ENV_PREFIX) and variable not in variables:
+            raise _unknown("setting", variable, variables)
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {close[0]}?" if close else "See --help for the settings there are."
+    return UserError(f"There is no {kind} {name}.", hint)
+
+
+def _config_file(arguments: Sequence[str]) -> Path | None:
+    """The settings file asked for; it must be known before the settings are read."""
+    path = os.environ.get(f"{ENV_PREFIX}CONFIG", "")
     for index, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
-        if name == flag:
-            return Path(value if equals else "".join(arguments[index + 1 : index + 2]))
-    return None
+        if name == "--config":
+            path = value if equals else "".join(arguments[index + 1 : index + 2])
+    if not path:
+        return None
+    if not Path(path).is_file():
+        raise UserError(f"There is no settings file {path}.", "Check the path given as config.")
+    return Path(path)
 
 
 def _explained(error: ValidationError) -> UserError:
@@ -257,15 +316,12 @@ def _explained(error: ValidationError) -> UserError:
     first: Any = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(name, Settings.model_fields, n=1)
-        hint = f"Did you mean {close[0]}?" if close else "See --help for the settings there are."
-        return UserError(f"There is no setting {name}.", hint)
+        return _unknown("setting", name, _names())
     message = str(first["msg"]).removeprefix("Value error, ")
     if not name:
         return UserError(f"The settings don't fit together: {message}.", "See --help.")
-    field = Settings.model_fields.get(name)
-    meaning = f" ({field.description})" if field and field.description else ""
+    meaning = f" ({_names()[name]})" if _names().get(name) else ""
     return UserError(
-        f"Setting {name} is {first['input']!r}: {message[0].lower()}{message[1:]}.",
+        f"Setting {name} is {str(first['input'])!r}: {message[0].lower()}{message[1:]}.",
         f"Change {name}{meaning}.",
     )

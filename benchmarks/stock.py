@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import sys
 
-import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
+from tensorflow_model_analysis.proto import config_pb2
 from tfx import v1 as tfx
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.proto import example_gen_pb2
@@ -108,30 +108,30 @@ def stock_pipeline(examples: str, root: str, schema_file: str, settings: Setting
     )
 
 
-def stock_eval_config(max_rmse: float) -> tfma.EvalConfig:
+def stock_eval_config(max_rmse: float) -> config_pb2.EvalConfig:
     """TFMA's own metrics, as its documentation has them."""
-    bound = tfma.MetricThreshold(
-        value_threshold=tfma.GenericValueThreshold(upper_bound={"value": max_rmse})
+    bound = config_pb2.MetricThreshold(
+        value_threshold=config_pb2.GenericValueThreshold(upper_bound={"value": max_rmse})
     )
-    return tfma.EvalConfig(
-        model_specs=[tfma.ModelSpec(signature_name=names.EXAMPLES, label_key=LABEL.name)],
+    return config_pb2.EvalConfig(
+        model_specs=[config_pb2.ModelSpec(signature_name=names.EXAMPLES, label_key=LABEL.name)],
         slicing_specs=[
-            tfma.SlicingSpec(),
-            *(tfma.SlicingSpec(feature_keys=[key]) for key in SLICES),
+            config_pb2.SlicingSpec(),
+            *(config_pb2.SlicingSpec(feature_keys=[key]) for key in SLICES),
         ],
         metrics_specs=[
-            tfma.MetricsSpec(
+            config_pb2.MetricsSpec(
                 metrics=[
-                    tfma.MetricConfig(
+                    config_pb2.MetricConfig(
                         class_name="RootMeanSquaredError",
                         per_slice_thresholds=[
-                            tfma.PerSliceMetricThreshold(
-                                slicing_specs=[tfma.SlicingSpec()], threshold=bound
+                            config_pb2.PerSliceMetricThreshold(
+                                slicing_specs=[config_pb2.SlicingSpec()], threshold=bound
                             )
                         ],
                     ),
                     *(
-                        tfma.MetricConfig(class_name=name)
+                        config_pb2.MetricConfig(class_name=name)
                         for name in (
                             "MeanAbsoluteError",
                             "MeanLabel",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
 from models import names, residuals
 from models.bounds import Bounds
 from models.features import LABEL, SLICES
 
 
-def eval_config(bounds: Bounds, code: str) -> tfma.EvalConfig:
+def eval_config(bounds: Bounds, code: str) -> config_pb2.EvalConfig:
     """The configuration of TFX's Evaluator.
 
     Args:
@@ -36,37 +37,39 @@ def eval_config(bounds: Bounds, code: str) -> tfma.EvalConfig:
     # what slices are judged by is a metric of its own, which is 0 in small ones.
     judged = _metric(residuals.JUDGED, code=code, min_slice_size=bounds.min_slice_size)
     judged.per_slice_thresholds.extend(slices)
-    return tfma.EvalConfig(
+    return config_pb2.EvalConfig(
         model_specs=[
             # Without its type, TFMA would load each model once more, with Keras, to find out.
-            tfma.ModelSpec(
+            config_pb2.ModelSpec(
                 signature_name=names.EXAMPLES, label_key=LABEL.name, model_type=tfma.TF_GENERIC
             ),
         ],
         slicing_specs=[
-            tfma.SlicingSpec(),
-            *(tfma.SlicingSpec(feature_keys=[key]) for key in SLICES),
+            config_pb2.SlicingSpec(),
+            *(config_pb2.SlicingSpec(feature_keys=[key]) for key in SLICES),
         ],
-        metrics_specs=[tfma.MetricsSpec(metrics=[*metrics, judged])],
-        options=tfma.Options(include_default_metrics={"value": False}),
+        metrics_specs=[config_pb2.MetricsSpec(metrics=[*metrics, judged])],
+        options=config_pb2.Options(include_default_metrics={"value": False}),
     )
 
 
-def _metric(name: str, **config: str | int) -> tfma.MetricConfig:
-    return tfma.MetricConfig(
+def _metric(name: str, **config: str | int) -> config_pb2.MetricConfig:
+    return config_pb2.MetricConfig(
         class_name=residuals.ResidualMetric.__name__,
         module=residuals.__name__,
         config=json.dumps({"name": name} | config),
     )
 
 
-def _threshold(keys: tuple[str, ...], bound: float, rise: float) -> tfma.PerSliceMetricThreshold:
-    return tfma.PerSliceMetricThreshold(
-        slicing_specs=[tfma.SlicingSpec(feature_keys=keys)],
-        threshold=tfma.MetricThreshold(
-            value_threshold=tfma.GenericValueThreshold(upper_bound={"value": bound}),
-            change_threshold=tfma.GenericChangeThreshold(
-                direction=tfma.MetricDirection.LOWER_IS_BETTER, absolute={"value": rise}
+def _threshold(
+    keys: tuple[str, ...], bound: float, rise: float
+) -> config_pb2.PerSliceMetricThreshold:
+    return config_pb2.PerSliceMetricThreshold(
+        slicing_specs=[config_pb2.SlicingSpec(feature_keys=keys)],
+        threshold=config_pb2.MetricThreshold(
+            value_threshold=config_pb2.GenericValueThreshold(upper_bound={"value": bound}),
+            change_threshold=config_pb2.GenericChangeThreshold(
+                direction=config_pb2.MetricDirection.LOWER_IS_BETTER, absolute={"value": rise}
             ),
         ),
     )

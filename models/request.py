@@ -14,6 +14,9 @@ from models.features import FEATURES, UNKNOWN, Category, Number
 Birth = dict[str, str | float]
 """One checked request: a value for every feature."""
 
+_LONG = 20
+"""Digits from which an integer is far outside every range."""
+
 
 class RequestError(UserError):
     """A request that can't be answered."""
@@ -32,8 +35,14 @@ def parse_request(text: str) -> Birth:
         RequestError: If it is no JSON object, or `check_request` says so.
     """
     try:
-        # Python's reader takes NaN and Infinity, which are no JSON.
-        fields = json.loads(text, parse_constant=_refuse_constant)
+        fields = json.loads(
+            text,
+            # Python's reader takes NaN and Infinity, which are no JSON, ...
+            parse_constant=_refuse_constant,
+            # ... the last of repeated fields, and no integers of thousands of digits.
+            object_pairs_hook=_without_repeats,
+            parse_int=lambda digits: int(digits) if len(digits) < _LONG else float(digits),
+        )
     except (ValueError, RecursionError) as error:
         raise RequestError(f"The request is no JSON ({error}).", _example()) from error
     if not isinstance(fields, dict):
@@ -77,9 +86,9 @@ def _checked(feature: Category | Number, value: Any) -> str | float:
     # Compared before it is made a float: a long enough integer has none.
     elif _is_number(value) and feature.minimum <= value <= feature.maximum:
         return float(value)
-    shown = json.dumps(value) if not _is_nan(value) else "NaN"
     raise RequestError(
-        f"The field {feature.name} is {shown[:80]}.", f"Give {_allowed(feature)}: {feature.help}."
+        f"The field {feature.name} is {_shown(value)}.",
+        f"Give {_allowed(feature)}: {feature.help}.",
     )
 
 
@@ -87,8 +96,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+def _shown(value: Any) -> str:
+    """A word or number as it was given; of anything else, which may be deep, its kind."""
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN"
+    if isinstance(value, int) and abs(value) >= 10**_LONG:
+        return f"a number of more than {_LONG} digits"
+    return json.dumps(value)[:80] if isinstance(value, (str, int, float)) else _kind(value)
 
 
 def _allowed(feature: Category | Number) -> str:
@@ -98,8 +112,11 @@ def _allowed(feature: Category | Number) -> str:
 
 
 def _kind(value: Any) -> str:
-    kinds = {list: "an array", str: "a string", bool: "true or false", type(None): "null"}
-    return kinds.get(type(value), "a number")
+    kinds = {
+        **{dict: "an object", list: "an array", str: "a string", bool: "true or false"},
+        **{type(None): "null", int: "a number", float: "a number"},
+    }
+    return kinds.get(type(value), f"of type {type(value).__name__}")
 
 
 def _example() -> str:
@@ -109,6 +126,14 @@ def _example() -> str:
         if f.required
     }
     return f"Write it as {json.dumps(fields)}."
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    for name in fields:
+        if sum(name == other for other, _ in pairs) > 1:
+            raise RequestError(f"The field {name} is given twice.", "Give each field once.")
+    return fields
 
 
 def _refuse_constant(name: str) -> float:

@@ -17,6 +17,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
 from models.features import BANDS, GROUPS
 from models.names import PREDICTION
@@ -121,7 +122,7 @@ class _AddSums(beam.CombineFn):
 
 
 def custom_extractors(
-    eval_shared_model: Any, eval_config: tfma.EvalConfig, tensor_adapter_config: Any
+    eval_shared_model: Any, eval_config: config_pb2.EvalConfig, tensor_adapter_config: Any
 ) -> list[tfma.extractors.Extractor]:
     """What TFX's Evaluator runs on the examples before the metrics.
 
@@ -153,7 +154,7 @@ def custom_extractors(
 class _SumBySlice(beam.PTransform):
     """Turns each batch into one extract per slice found in it."""
 
-    def __init__(self, eval_config: tfma.EvalConfig) -> None:
+    def __init__(self, eval_config: config_pb2.EvalConfig) -> None:
         super().__init__()
         self._slices = [tuple(spec.feature_keys) for spec in eval_config.slicing_specs]
         self._models = [spec.name for spec in eval_config.model_specs]

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import tomli as tomllib
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
@@ -261,7 +260,7 @@ def load_settings(arguments: Sequence[str] = ()) -> Settings:
     except SettingsError as error:
         cause = str(error).removeprefix("error parsing CLI: ")
         raise UserError(f"{cause[0].upper()}{cause[1:]}.", "See --help for the options.") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # Also TOMLDecodeError, whose module depends on Python's version.
         raise UserError(
             f"The settings file {config or DEFAULT_CONFIG} is no TOML: {error}.",
             "Write one setting a line, such as train_steps = 500 or years = '2001-2008'.",

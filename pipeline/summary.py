@@ -9,6 +9,7 @@ import ml_metadata as mlmd
 import tensorflow_model_analysis as tfma
 from ml_metadata.proto import metadata_store_pb2
 from tensorflow_data_validation import load_stats_binary
+from tensorflow_model_analysis.proto import validation_result_pb2
 from tfx.types import artifact_utils
 
 from pipeline.gate import read_report
@@ -130,7 +131,7 @@ def _reasons(uri: str) -> Iterator[str]:
             yield f"{place}: {_crossed(failure)}"
 
 
-def _crossed(failure: tfma.proto.validation_result_pb2.ValidationFailure) -> str:
+def _crossed(failure: validation_result_pb2.ValidationFailure) -> str:
     value, threshold = failure.metric_value.double_value.value, failure.metric_threshold
     if failure.message:
         return f"{failure.metric_key.name}: {failure.message}"

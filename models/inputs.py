@@ -71,7 +71,11 @@ def transformed_chunks(
     records = tf.data.TFRecordDataset(
         names, compression_type="GZIP" if names[0].endswith(".gz") else ""
     )
-    return records.batch(chunk).map(transformed, num_parallel_calls=tf.data.AUTOTUNE)
+    # Several workers divide each batch, not the files: there may be fewer of these than workers.
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    chunks = records.batch(chunk).map(transformed, num_parallel_calls=tf.data.AUTOTUNE)
+    return chunks.with_options(options)
 
 
 def training_dataset(
@@ -89,17 +93,21 @@ def training_dataset(
         A dataset of `(features, label)` batches of exactly `batch_size` rows.
     """
 
-    def permuted(chunk: tuple[dict, tf.Tensor], seed: tf.Tensor) -> tuple[dict, tf.Tensor]:
-        features, label = chunk
-        order = tf.random.experimental.stateless_shuffle(tf.range(tf.size(label)), seed)
+    def numbered(number: tf.Tensor, chunk: tuple[dict, tf.Tensor]) -> tuple[tf.Tensor, tuple]:
+        return number + 1, (number, *chunk)
+
+    def permuted(number: tf.Tensor, features: dict, label: tf.Tensor) -> tuple[dict, tf.Tensor]:
+        rows = tf.range(tf.size(label))
+        order = tf.random.experimental.stateless_shuffle(rows, tf.stack([seed, number]))
         return {name: tf.gather(v, order) for name, v in features.items()}, tf.gather(label, order)
 
     if cache:
         chunks = chunks.cache()
-    # Chunks are permuted side by side; a seed for each keeps the order independent of their timing.
-    seeds = tf.data.Dataset.random(seed).batch(2)
     return (
-        tf.data.Dataset.zip(chunks.shuffle(SHUFFLED_CHUNKS, seed=seed).repeat(), seeds)
+        chunks.shuffle(SHUFFLED_CHUNKS, seed=seed)
+        .repeat()
+        # Chunks are permuted side by side; by number, so that their timing changes nothing.
+        .scan(tf.constant(0, tf.int64), numbered)
         .map(permuted, num_parallel_calls=tf.data.AUTOTUNE)
         .rebatch(batch_size, drop_remainder=True)
         .prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,399 @@
+"""The evaluation: its numbers are right, and its verdict is the one the bounds ask for.
+
+The models judged here are one-liners with known errors; TFX's Evaluator, TFMA and our metrics are
+the real ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_data_validation as tfdv
+import tensorflow_model_analysis as tfma
+from apache_beam.options.pipeline_options import PipelineOptions
+from tensorflow_model_analysis.proto import config_pb2
+from tfx.components.evaluator.executor import Executor
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.utils import proto_utils
+from tfx_bsl.public import tfxio
+
+from models.bounds import Bounds
+from models.evaluation import eval_config
+from models.features import BANDS, LABEL, SLICES, UNKNOWN
+from models.names import EXAMPLES, PREDICTION
+from models.residuals import FORMULAS, JUDGED, custom_extractors, slice_values
+from schema.propose import CURATED
+
+Row = dict[str, Any]
+SliceKey = tuple[tuple[str, str], ...]
+Metrics = dict[SliceKey, dict[str, float]]
+
+BEAM: list[Any] = ["--runner=DirectRunner", "--direct_running_mode=in_memory"]
+# The rule below keeps to them; in slices smaller than these it would not.
+BOUNDS = Bounds(
+    max_rmse=1.5,
+    max_slice_rmse=2.0,
+    max_rmse_rise=0.02,
+    max_slice_rmse_rise=0.5,
+    min_slice_size=30,
+    judged_slices=("plurality", "gestation_band"),
+)
+
+
+class Rule(tf.Module):
+    """Weighs a birth by its weeks: 7.3 lb at 39 weeks, and some more."""
+
+    def __init__(self, more: float) -> None:
+        super().__init__()
+        self._more = tf.constant(more)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = {"gestation_weeks": tf.io.FixedLenFeature([], tf.float32)}
+        weeks = tf.io.parse_example(examples, spec)["gestation_weeks"]
+        return {PREDICTION: weigh(weeks) + self._more}
+
+
+def weigh(weeks: Any) -> Any:
+    return 7.3 + 0.2 * (weeks - 39)
+
+
+@pytest.fixture(scope="module")
+def saved_rule(tmp_path_factory) -> Callable[[float], standard_artifacts.Model]:
+    """A Model artifact of a rule that weighs too heavy by so many pounds."""
+
+    def save(more: float) -> standard_artifacts.Model:
+        artifact = standard_artifacts.Model()
+        artifact.uri = str(tmp_path_factory.mktemp("model"))
+        rule = Rule(more)
+        tf.saved_model.save(rule, f"{artifact.uri}/Format-Serving", {EXAMPLES: rule.serve})
+        return artifact
+
+    return save
+
+
+@dataclasses.dataclass
+class Verdict:
+    """What an Evaluator made of a model."""
+
+    folder: str
+    blessed: bool
+
+    @property
+    def metrics(self) -> Metrics:
+        """Of the candidate, by slice and name."""
+        found: Metrics = {}
+        for record in tfma.load_metrics(self.folder):
+            key = tuple(
+                (single.column, single.bytes_value.decode())
+                for single in record.slice_key.single_slice_keys
+            )
+            found[key] = {
+                m.key.name: m.value.double_value.value
+                for m in record.metric_keys_and_values
+                if not m.key.is_diff and m.key.model_name != "baseline"
+            }
+        return found
+
+    @property
+    def failures(self) -> set[tuple[SliceKey, str, str]]:
+        """What is not as the bounds ask: slice, metric and kind of bound."""
+        result = tfma.load_validation_result(self.folder)
+        return {
+            (
+                tuple(
+                    (single.column, single.bytes_value.decode())
+                    for single in sliced.slice_key.single_slice_keys
+                ),
+                failure.metric_key.name,
+                "change" if failure.metric_key.is_diff else "value",
+            )
+            for sliced in result.metric_validations_per_slice
+            for failure in sliced.failures
+        }
+
+
+@pytest.fixture(scope="module")
+def evaluate(example_files, tmp_path_factory) -> Callable[..., Verdict]:
+    """Runs TFX's Evaluator as the pipeline does."""
+    examples = standard_artifacts.Examples()
+    examples.uri = str(Path(example_files["eval"]).parents[1])
+    examples.split_names = artifact_utils.encode_split_names(["train", "eval", "test"])
+    examples.set_string_custom_property("file_format", "tfrecords_gzip")
+    examples.set_string_custom_property("payload_format", "FORMAT_TF_EXAMPLE")
+    schema = standard_artifacts.Schema()
+    # The only file of its folder.
+    schema.uri = str(tmp_path_factory.mktemp("schema"))
+    Path(schema.uri, CURATED.name).write_bytes(CURATED.read_bytes())
+
+    def run(
+        model: standard_artifacts.Model,
+        bounds: Bounds = BOUNDS,
+        baseline: standard_artifacts.Model | None = None,
+    ) -> Verdict:
+        folder = tmp_path_factory.mktemp("evaluation")
+        evaluation = standard_artifacts.ModelEvaluation()
+        evaluation.uri = str(folder / "evaluation")
+        blessing = standard_artifacts.ModelBlessing()
+        blessing.uri = str(folder / "blessing")
+        inputs = {"examples": [examples], "model": [model], "schema": [schema]}
+        if baseline:
+            inputs["baseline_model"] = [baseline]
+        context = Executor.Context(
+            beam_pipeline_args=BEAM, tmp_dir=str(folder / "tmp"), unique_id="1"
+        )
+        Executor(context).Do(
+            inputs,
+            {"evaluation": [evaluation], "blessing": [blessing]},
+            {
+                "eval_config": proto_utils.proto_to_json(eval_config(bounds, code="")),
+                "module_path": "models.residuals",
+                "example_splits": "null",
+                "fairness_indicator_thresholds": "null",
+            },
+        )
+        return Verdict(evaluation.uri, (folder / "blessing" / "BLESSED").exists())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def first(evaluate, saved_rule) -> Verdict:
+    """A first model, without a baseline."""
+    return evaluate(saved_rule(0.0))
+
+
+def column(births: list[Row], name: str) -> np.ndarray:
+    return np.array([birth[name] for birth in births])
+
+
+def expected_slice(birth: Row, key: str) -> str:
+    """A second, plain reading of the declaration."""
+    if key == "ultrasound":
+        return "no" if birth["is_male"] == UNKNOWN else "yes"
+    for band in BANDS:
+        if band.name == key:
+            return band.labels[sum(birth[band.source] >= edge for edge in band.edges)]
+    return birth[key]
+
+
+def expected_metrics(births: list[Row]) -> Metrics:
+    groups: dict[SliceKey, list[Row]] = {(): births}
+    for key in SLICES:
+        for birth in births:
+            groups.setdefault(((key, expected_slice(birth, key)),), []).append(birth)
+    metrics: Metrics = {}
+    for key, members in groups.items():
+        label = column(members, LABEL.name)
+        prediction = weigh(column(members, "gestation_weeks"))
+        metrics[key] = {
+            "root_mean_squared_error": np.sqrt(np.mean((prediction - label) ** 2)),
+            "mean_absolute_error": np.mean(np.abs(prediction - label)),
+            "mean_label": label.mean(),
+            "mean_prediction": prediction.mean(),
+            "calibration": prediction.mean() / label.mean(),
+            "example_count": len(members),
+        }
+    return metrics
+
+
+class TestMetrics:
+    def test_every_slice_has_every_metric_as_numpy_has_it(self, first, births):
+        expected = expected_metrics(births["eval"])
+        found = first.metrics
+        assert set(found) == set(expected)
+        assert {key[0][0] for key in found if key} == set(SLICES)
+        for key, metrics in expected.items():
+            assert set(found[key]) == {*metrics, JUDGED}
+            for name, value in metrics.items():
+                assert found[key][name] == pytest.approx(value, rel=1e-5), (key, name)
+
+    def test_they_are_those_of_stock_tfma(self, first, example_files, saved_rule, tmp_path):
+        stock = stock_metrics(example_files["eval"], saved_rule(0.0), tmp_path)
+        names = {
+            "mean_squared_error": lambda ours: ours["root_mean_squared_error"] ** 2,
+            "mean_absolute_error": lambda ours: ours["mean_absolute_error"],
+            "mean_label": lambda ours: ours["mean_label"],
+            "mean_prediction": lambda ours: ours["mean_prediction"],
+            "calibration": lambda ours: ours["calibration"],
+            "example_count": lambda ours: ours["example_count"],
+        }
+        plurality = {key for key in first.metrics if key and key[0][0] == "plurality"}
+        assert set(stock) == {(), *plurality}
+        for key, metrics in stock.items():
+            for name, from_ours in names.items():
+                ours = from_ours(first.metrics[key])
+                assert metrics[name] == pytest.approx(ours, rel=1e-5), (key, name)
+
+    def test_small_slices_are_shown_with_their_error_but_not_judged(self, first):
+        sizes = {key: m["example_count"] for key, m in first.metrics.items()}
+        assert min(sizes.values()) < BOUNDS.min_slice_size < max(sizes.values())
+        for key, metrics in first.metrics.items():
+            error = metrics["root_mean_squared_error"]
+            large = sizes[key] >= BOUNDS.min_slice_size
+            assert metrics[JUDGED] == pytest.approx(error if large else 0)
+            assert error > 0
+
+
+def analyse(
+    example_files: str,
+    model: standard_artifacts.Model,
+    config: config_pb2.EvalConfig,
+    folder: Path,
+    *,
+    custom: bool,
+    batch_size: int | None = None,
+) -> str:
+    """TFMA by itself, with our extractors or with its own."""
+    source = tfxio.TFExampleRecord(
+        example_files,
+        raw_record_column_name=tfma.constants.ARROW_INPUT_COLUMN,
+        schema=tfdv.load_schema_text(str(CURATED)),
+        telemetry_descriptors=["test"],
+    )
+    shared = tfma.default_eval_shared_model(f"{model.uri}/Format-Serving", eval_config=config)
+    adapter = source.TensorAdapterConfig()
+    with beam.Pipeline(options=PipelineOptions(BEAM)) as pipeline:
+        _ = (
+            pipeline
+            | source.BeamSource(batch_size)
+            | tfma.ExtractEvaluateAndWriteResults(
+                eval_config=config,
+                eval_shared_model=shared,
+                output_path=str(folder),
+                tensor_adapter_config=adapter,
+                extractors=custom_extractors(shared, config, adapter) if custom else None,
+            )
+        )
+    return str(folder)
+
+
+def stock_metrics(example_files: str, model: standard_artifacts.Model, folder: Path) -> Metrics:
+    config = config_pb2.EvalConfig(
+        model_specs=[
+            config_pb2.ModelSpec(
+                signature_name=EXAMPLES, label_key=LABEL.name, model_type=tfma.TF_GENERIC
+            )
+        ],
+        slicing_specs=[
+            config_pb2.SlicingSpec(),
+            config_pb2.SlicingSpec(feature_keys=["plurality"]),
+        ],
+        metrics_specs=[
+            config_pb2.MetricsSpec(
+                metrics=[
+                    config_pb2.MetricConfig(class_name=name)
+                    for name in (
+                        "MeanSquaredError",
+                        "MeanAbsoluteError",
+                        "MeanLabel",
+                        "MeanPrediction",
+                        "Calibration",
+                        "ExampleCount",
+                    )
+                ]
+            )
+        ],
+    )
+    return Verdict(analyse(example_files, model, config, folder, custom=False), False).metrics
+
+
+class TestVerdict:
+    def test_a_first_model_within_the_bounds_is_blessed(self, first):
+        assert first.blessed
+        assert first.failures == set()
+
+    def test_slices_that_are_too_small_stop_nothing(self, first):
+        beyond = [
+            metrics["example_count"]
+            for key, metrics in first.metrics.items()
+            if key
+            and key[0][0] in BOUNDS.judged_slices
+            and metrics["root_mean_squared_error"] > BOUNDS.max_slice_rmse
+        ]
+        assert beyond
+        assert max(beyond) < BOUNDS.min_slice_size
+
+    def test_too_high_an_error_is_not_blessed_and_the_slice_is_named(
+        self, evaluate, saved_rule, first
+    ):
+        large = {
+            key: metrics["root_mean_squared_error"]
+            for key, metrics in first.metrics.items()
+            if key
+            and key[0][0] in BOUNDS.judged_slices
+            and metrics["example_count"] >= BOUNDS.min_slice_size
+        }
+        worst = max(large, key=large.__getitem__)
+        strict = dataclasses.replace(
+            BOUNDS, max_rmse=0.5, max_slice_rmse=sorted(large.values())[-2]
+        )
+        verdict = evaluate(saved_rule(0.0), strict)
+        assert not verdict.blessed
+        assert verdict.failures == {
+            ((), "root_mean_squared_error", "value"),
+            (worst, JUDGED, "value"),
+        }
+
+    def test_a_rise_over_the_baseline_beyond_the_bound_is_not_blessed(
+        self, evaluate, saved_rule, births
+    ):
+        labels = column(births["eval"], LABEL.name)
+        errors = weigh(column(births["eval"], "gestation_weeks")) - labels
+        more = 0.4 if errors.mean() > 0 else -0.4
+        rise = math.sqrt(np.mean((errors + more) ** 2)) - math.sqrt(np.mean(errors**2))
+        assert rise > 0
+        baseline, worse = saved_rule(0.0), saved_rule(more)
+        allowed = dataclasses.replace(BOUNDS, max_rmse_rise=rise + 0.001)
+        assert evaluate(worse, allowed, baseline).blessed
+        verdict = evaluate(worse, dataclasses.replace(BOUNDS, max_rmse_rise=rise - 0.001), baseline)
+        assert not verdict.blessed
+        assert verdict.failures == {((), "root_mean_squared_error", "change")}
+
+
+def test_confidence_intervals_hold_the_value_and_have_the_width_theory_asks_for(
+    example_files, saved_rule, births, tmp_path
+):
+    # Without a baseline, as the Evaluator has it then.
+    config = tfma.utils.update_eval_config_with_defaults(
+        eval_config(BOUNDS, code=""), has_baseline=False, rubber_stamp=True
+    )
+    del config.slicing_specs[2:]
+    config.options.compute_confidence_intervals.value = True
+    config.options.confidence_intervals.method = config_pb2.ConfidenceIntervalOptions.JACKKNIFE
+    folder = analyse(
+        example_files["eval"], saved_rule(0.0), config, tmp_path, custom=True, batch_size=10
+    )
+    (overall,) = (r for r in tfma.load_metrics(folder) if not r.slice_key.single_slice_keys)
+    values = {m.key.name: m for m in overall.metric_keys_and_values}
+    expected = expected_metrics(births["eval"])[()]
+    labels = column(births["eval"], LABEL.name)
+    for name in set(FORMULAS) - {"example_count"}:
+        interval = values[name].confidence_interval
+        low, high = interval.lower_bound.double_value.value, interval.upper_bound.double_value.value
+        assert low < expected[name] < high, name
+        assert high - low < 0.5, name
+    mean = values["mean_label"].confidence_interval
+    width = 2 * 2.09 * labels.std() / math.sqrt(len(labels))
+    found = mean.upper_bound.double_value.value - mean.lower_bound.double_value.value
+    assert found == pytest.approx(width, rel=0.6)
+
+
+def test_slices_of_a_batch_are_those_of_its_rows(births):
+    some = births["eval"][:300]
+    batch = {
+        name: column(some, name).reshape(-1, 1)
+        for name in ("mother_age", "gestation_weeks", LABEL.name)
+    }
+    batch |= {name: column(some, name).astype(bytes) for name in ("is_male", "plurality")}
+    for key in SLICES:
+        expected = [expected_slice(birth, key) for birth in some]
+        assert slice_values(batch, key).tolist() == expected

@@ -1,0 +1,135 @@
+"""The network: what its halves see, what moves them, and that it learns."""
+
+# Keras and TensorFlow carry no types; the checker guesses those of parameters from their defaults.
+# pyright: reportArgumentType=false
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from models.features import CROSSES, LABEL
+from models.inputs import training_dataset, transformed_chunks
+from models.model import Hyperparameters, input_sizes, wide_and_deep
+
+MEAN = 7.2
+
+
+@pytest.fixture(scope="module")
+def sizes(transform) -> dict[str, int]:
+    return input_sizes(transform)
+
+
+@pytest.fixture
+def network(sizes) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    return wide_and_deep(sizes, MEAN, 100, Hyperparameters())
+
+
+@pytest.fixture(scope="module")
+def batch(example_files, transform) -> tuple[dict, tf.Tensor]:
+    return next(iter(transformed_chunks([example_files["train"]], transform, chunk=512)))
+
+
+@pytest.fixture(scope="module")
+def batches(example_files, transform) -> tf.data.Dataset:
+    chunks = transformed_chunks([example_files["train"]], transform).cache()
+    return training_dataset(chunks, 256, cache=False, seed=1)
+
+
+def weights_of(half: keras.Model) -> list[np.ndarray]:
+    return [variable.numpy() for variable in half.trainable_variables]
+
+
+def test_an_untrained_wide_half_predicts_the_mean(network, batch):
+    np.testing.assert_allclose(network.linear_model(batch[0]), MEAN, rtol=1e-6)
+
+
+def test_the_wide_half_has_a_weight_of_its_own_for_each_value_of_each_sparse_input(
+    network, sizes, batch
+):
+    table = network.linear_model.get_layer("weights")
+    weights = np.random.default_rng(1).normal(size=(sum(sizes.values()), 1))
+    table.set_weights([weights])
+    offsets = dict(zip(sizes, np.cumsum([0, *sizes.values()]), strict=False))
+    features, _ = batch
+    expected = MEAN + sum(weights[offsets[name] + features[name].numpy()] for name in sizes)
+    np.testing.assert_allclose(network.linear_model(features), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("cross", CROSSES, ids=lambda c: c.name)
+def test_the_crosses_move_the_wide_half_only(network, batch, cross):
+    features, label = batch
+    network.fit(features, label, verbose=0)
+    changed = features | {cross.name: (features[cross.name] + 1) % cross.buckets}
+    assert not np.array_equal(network.linear_model(features), network.linear_model(changed))
+    np.testing.assert_array_equal(network.dnn_model(features), network.dnn_model(changed))
+
+
+def test_the_prediction_is_the_sum_of_both_halves(network, batch):
+    features, label = batch
+    network.fit(features, label, verbose=0)
+    halves = network.linear_model(features) + network.dnn_model(features)
+    np.testing.assert_allclose(network(features), halves, rtol=1e-6)
+    assert network(features).shape == (len(label), 1)
+
+
+def test_ftrl_moves_the_wide_half_and_adam_the_deep_one(sizes, batch):
+    features, label = batch
+    for frozen, rates in (
+        ("dnn_model", Hyperparameters(deep_learning_rate=0.0)),
+        ("linear_model", Hyperparameters(wide_l2=1e12)),
+    ):
+        keras.utils.set_random_seed(1)
+        network = wide_and_deep(sizes, MEAN, 100, rates)
+        before = {
+            half: weights_of(getattr(network, half)) for half in ("linear_model", "dnn_model")
+        }
+        network.fit(features, label, verbose=0)
+        for half, weights in before.items():
+            moved = any(
+                not np.allclose(a, b, atol=1e-6)
+                for a, b in zip(weights, weights_of(getattr(network, half)), strict=True)
+            )
+            assert moved == (half != frozen)
+    assert [type(o) for o in network.optimizer] == [keras.optimizers.Ftrl, keras.optimizers.Adam]
+
+
+def test_the_deep_rate_falls_to_zero_over_the_steps(network):
+    rate = network.optimizer[1]._learning_rate
+    rates = [float(rate(step)) for step in (0, 50, 100)]
+    assert rates[0] == pytest.approx(Hyperparameters().deep_learning_rate)
+    assert rates[0] > rates[1] > rates[2] == pytest.approx(0)
+
+
+def test_the_first_steps_stay_near_the_mean(network, batches):
+    (first, label), *_ = batches.take(1)
+    network.fit(batches, steps_per_epoch=3, verbose=0)
+    assert float(tf.reduce_mean(network(first))) == pytest.approx(MEAN, abs=0.3)
+    error = network(first)[:, 0] - label
+    assert float(tf.reduce_mean(error**2)) < 1.1 * np.var(label)
+
+
+def test_steps_lower_the_loss(network, batches):
+    fixed = batches.take(4).cache()
+    losses = network.fit(fixed, epochs=8, verbose=0).history["loss"]
+    assert losses[0] > losses[3] > losses[7]
+    assert losses[7] < 0.85 * losses[0]
+
+
+def test_a_trained_model_beats_the_mean_on_births_it_has_not_seen(model, example_files):
+    files = tf.io.gfile.glob(example_files["eval"])
+    records = list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
+    predictions = model.signatures["serving_examples"](tf.constant(records))[LABEL.name].numpy()
+    labels = np.array(
+        [
+            tf.train.Example.FromString(r).features.feature[LABEL.name].float_list.value[0]
+            for r in records
+        ]
+    )
+    error = np.sqrt(np.mean((predictions - labels) ** 2))
+    assert error < 0.9 * labels.std()
+    # The few weights well under the mean are what it is for.
+    assert np.corrcoef(predictions, labels)[0, 1] > 0.4

@@ -1,0 +1,338 @@
+"""Training: as many steps as told, resumed after a kill, the best kept, alone or with others."""
+
+# Keras and TensorFlow carry no types; the checker guesses those of parameters from their defaults.
+# pyright: reportOptionalMemberAccess=false
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+from data.errors import UserError
+from models.features import LABEL
+from models.inputs import training_dataset, transformed_chunks
+from models.model import Hyperparameters, input_sizes, wide_and_deep
+from models.names import EXAMPLES, PREDICTION
+from models.task import (
+    BestWeights,
+    Training,
+    checkpoint_folder,
+    choose_strategy,
+    fit,
+    is_chief,
+    mean_label,
+    run_fn,
+)
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import json, sys
+from absl import logging
+from tfx.components.trainer.fn_args_utils import FnArgs
+from models.task import run_fn
+logging.set_verbosity(logging.INFO)
+run_fn(FnArgs(**json.loads(sys.argv[1])))
+"""
+
+
+def start(args: FnArgs, log: Path, **environment: str) -> subprocess.Popen:
+    """Runs `run_fn` in a process of its own."""
+    given = {name: value for name, value in vars(args).items() if value is not None}
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, json.dumps(given)],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def reports(text: str) -> dict[int, str]:
+    """What was logged, by step."""
+    return {int(m[1]): m[2] for m in re.finditer(r"step (\d+): (rmse .*)", text)}
+
+
+def predictions(args: FnArgs) -> np.ndarray:
+    """Of the exported model, on the eval split."""
+    model = tf.saved_model.load(args.serving_model_dir)
+    records = tf.data.TFRecordDataset(tf.io.gfile.glob(args.eval_files), "GZIP")
+    examples = tf.constant(list(records.as_numpy_iterator()))
+    return model.signatures[EXAMPLES](examples)[PREDICTION].numpy()
+
+
+def labels(births: dict[str, list[dict]]) -> np.ndarray:
+    return np.array([birth[LABEL.name] for birth in births["eval"]], np.float32)
+
+
+class Run:
+    """One call of `fit` on a new network, with what `run_fn` hands to it."""
+
+    def __init__(self, args: FnArgs, transform: Any) -> None:
+        training = Training.from_config(args.custom_config)
+        keras.utils.set_random_seed(training.seed)
+        chunks = transformed_chunks(args.train_files, transform)
+        batches = training_dataset(chunks, training.batch_size, cache=True, seed=1)
+        evaluate = transformed_chunks(args.eval_files, transform)
+        self.model = wide_and_deep(input_sizes(transform), 7.2, args.train_steps, Hyperparameters())
+        folder = checkpoint_folder(args, training)
+        self.best = BestWeights(os.path.join(folder, "best"), write=True)
+        fit(self.model, batches, evaluate, args, training, folder, self.best)
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps that each optimizer has made."""
+        return [int(optimizer.iterations) for optimizer in self.model.optimizer]
+
+
+def test_training_makes_exactly_the_steps_told_and_depends_on_its_seed(
+    make_fn_args, transform, tmp_path
+):
+    one, other = (
+        Run(make_fn_args(tmp_path, steps=7, checkpoint_every=10, seed=seed), transform)
+        for seed in (1, 2)
+    )
+    assert one.steps == other.steps == [7, 7]
+    pairs = zip(one.model.get_weights(), other.model.get_weights(), strict=True)
+    assert all(not np.allclose(a, b) for a, b in pairs if a.size > 100)
+
+
+def test_what_is_done_is_not_done_again_after_a_kill_during_the_export(
+    make_fn_args, transform, tmp_path
+):
+    args = make_fn_args(tmp_path, steps=25, checkpoint_every=10, batch_size=32)
+    first, second = Run(args, transform), Run(args, transform)
+    # The last stretch is shorter than the others.
+    assert first.steps == second.steps == [25, 25]
+    for one, other in zip(first.model.get_weights(), second.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def saved_steps(checkpoints: Path) -> int:
+    """Steps in the last checkpoint of the only training there."""
+    latest = tf.train.latest_checkpoint(str(next(checkpoints.glob("*/backup/chief"))))
+    reader = tf.train.load_checkpoint(latest)
+    (name,) = (n for n in reader.get_variable_to_shape_map() if re.search(r"optimizer.*0.*iter", n))
+    return int(reader.get_tensor(name))
+
+
+def test_a_killed_training_continues_from_its_last_checkpoint_and_keeps_its_best(
+    make_fn_args, transform, tmp_path, caplog
+):
+    args = make_fn_args(tmp_path, steps=400, checkpoint_every=50, batch_size=64)
+    checkpoints = tmp_path / "checkpoints"
+    child = start(args, tmp_path / "log")
+    try:
+        until = time.monotonic() + 60
+        while not list(checkpoints.glob("*/backup/chief/checkpoint")):
+            assert child.poll() is None, (tmp_path / "log").read_text()[-3000:]
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    assert not Path(args.serving_model_dir, "saved_model.pb").exists()
+    done = saved_steps(checkpoints)
+    assert 50 <= done < 400
+    # As if the first run had done better than the second ever will.
+    (record,) = checkpoints.glob("*/best/best.json")
+    best = json.loads(record.read_text())
+    assert best["rmse"] > 0.5
+    record.write_text(json.dumps(best | {"rmse": 0.0}))
+    keras.utils.set_random_seed(5)
+    expected = wide_and_deep(
+        input_sizes(transform),
+        mean_label(transformed_chunks(args.train_files, transform)),
+        400,
+        Hyperparameters(),
+    )
+    expected.load_weights(best["weights"]).expect_partial()
+
+    with caplog.at_level(logging.INFO, "absl"):
+        run_fn(args)
+    assert list(reports(caplog.text)) == list(range(done + 50, 401, 50))
+    assert not list(checkpoints.iterdir())
+    (features, _), *_ = transformed_chunks(args.eval_files, transform)
+    np.testing.assert_allclose(predictions(args), expected(features)[:, 0], rtol=1e-5)
+    # The first run's curve may lack what it had not yet written; none has a stretch twice.
+    events = EventAccumulator(str(Path(args.model_run_dir, "validation"))).Reload()
+    stretches = [event.step for event in events.Tensors("epoch_rmse")]
+    assert stretches == sorted(set(stretches))
+    assert stretches[-1] == 7
+
+
+def test_tensorboard_gets_the_error_of_both_splits(trained):
+    for split in ("train", "validation"):
+        events = EventAccumulator(str(Path(trained.model_run_dir, split))).Reload()
+        assert [event.step for event in events.Tensors("epoch_rmse")] == [0, 1, 2]
+
+
+def test_the_checkpoints_are_gone_once_the_model_is_there(trained):
+    assert Path(trained.serving_model_dir, "saved_model.pb").is_file()
+    assert not list(Path(trained.custom_config["checkpoint_root"]).iterdir())
+
+
+class TestBestWeights:
+    @pytest.fixture
+    def model(self) -> keras.Model:
+        return keras.Sequential([keras.layers.Dense(1, use_bias=False, input_shape=(1,))])
+
+    def told(self, folder: Path, model: keras.Model, weight: float, rmse: float, **kw: Any) -> None:
+        """A training, perhaps another one, that has a weight and sees an error on eval."""
+        best = BestWeights(str(folder), **({"write": True} | kw))
+        best.set_model(model)
+        model.set_weights([np.array([[weight]])])
+        best.on_epoch_end(int(weight), {"val_rmse": rmse})
+
+    def best(self, folder: Path, model: keras.Model) -> float:
+        BestWeights(str(folder), write=False).load_into(model)
+        return float(model.get_weights()[0][0, 0])
+
+    def test_the_least_error_wins_also_across_restarts(self, tmp_path, model):
+        for weight, rmse in [(1, 1.3), (2, 1.1), (3, 1.2), (4, 1.1)]:
+            self.told(tmp_path, model, weight, rmse)
+        assert self.best(tmp_path, model) == 2
+
+    def test_weights_that_diverged_are_never_best(self, tmp_path, model):
+        for weight, rmse in [(1, float("nan")), (2, 1.1), (3, float("nan"))]:
+            self.told(tmp_path, model, weight, rmse)
+        assert self.best(tmp_path, model) == 2
+
+    def test_a_training_that_only_diverged_says_so(self, tmp_path, model):
+        self.told(tmp_path, model, 1, float("nan"))
+        with pytest.raises(UserError, match="diverged"):
+            self.best(tmp_path, model)
+
+    def test_only_the_chief_writes(self, tmp_path, model):
+        self.told(tmp_path, model, 1, 1.3)
+        self.told(tmp_path, model, 2, 1.1, write=False)
+        assert self.best(tmp_path, model) == 1
+
+
+def test_the_same_seed_trains_the_same_model_also_when_examples_are_streamed(
+    make_fn_args, trained, tmp_path
+):
+    run_fn(again := make_fn_args(tmp_path, cache_examples=False))
+    np.testing.assert_allclose(predictions(again), predictions(trained), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"steps": 7}, {"seed": 2}, {"batch_size": 64}, {"checkpoint_every": 9}, {"code": "new"}],
+    ids=str,
+)
+def test_another_training_does_not_find_the_checkpoints_of_this_one(make_fn_args, tmp_path, change):
+    def folder(args: FnArgs) -> str:
+        return checkpoint_folder(args, Training.from_config(args.custom_config))
+
+    args = make_fn_args(tmp_path)
+    again = make_fn_args(tmp_path)
+    # TFX gives a second attempt other folders for what it writes.
+    again.serving_model_dir, again.model_run_dir = "elsewhere", "there"
+    assert folder(again) == folder(args)
+    assert folder(make_fn_args(tmp_path, **change)) != folder(args)
+    for name in ("train_files", "eval_files", "transform_output"):
+        other = make_fn_args(tmp_path)
+        setattr(other, name, ["other"] if name.endswith("files") else "other")
+        assert folder(other) != folder(args)
+
+
+def test_settings_come_through_what_tfx_carries(make_fn_args, tmp_path):
+    config = make_fn_args(tmp_path).custom_config
+    carried = json.loads(json.dumps(config)) | {"what_tfx_adds": 1}
+    assert Training.from_config(carried).to_config() == config
+
+
+def cluster(task: str, index: int = 0, **jobs: int) -> str:
+    addresses = {job: [f"127.0.0.1:{2000 + i}" for i in range(n)] for job, n in jobs.items()}
+    return json.dumps({"cluster": addresses, "task": {"type": task, "index": index}})
+
+
+@pytest.mark.parametrize("config", [None, "", "{}", cluster("chief", chief=1)])
+def test_a_machine_alone_uses_no_distribution(monkeypatch, config):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if config is not None:
+        monkeypatch.setenv("TF_CONFIG", config)
+    strategy = choose_strategy()
+    assert strategy is tf.distribute.get_strategy()
+    assert is_chief(strategy)
+
+
+@pytest.mark.parametrize(
+    ("config", "chief"),
+    [
+        (cluster("chief", chief=1, worker=2), True),
+        (cluster("worker", 0, chief=1, worker=2), False),
+        (cluster("worker", 1, chief=1, worker=2), False),
+        (cluster("worker", 0, worker=2), True),
+        (cluster("worker", 1, worker=2), False),
+    ],
+)
+def test_one_process_of_several_writes_the_model(monkeypatch, config, chief):
+    monkeypatch.setenv("TF_CONFIG", config)
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    assert is_chief(SimpleNamespace(cluster_resolver=resolver)) == chief
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+@pytest.mark.slow
+def test_two_workers_train_one_model(
+    make_fn_args: Callable[..., FnArgs], tmp_path: Path, births: dict[str, list[dict]]
+) -> None:
+    # The eval split is one file, so one of the two has nothing to evaluate.
+    args = make_fn_args(tmp_path, steps=70, checkpoint_every=50)
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    jobs = {"chief": addresses[:1], "worker": addresses[1:]}
+    workers = {}
+    for job in jobs:
+        # The second could write nowhere but into its own folder.
+        args.serving_model_dir = str(tmp_path / job / "model")
+        task = {"cluster": jobs, "task": {"type": job, "index": 0}}
+        workers[job] = start(args, tmp_path / f"{job}.log", TF_CONFIG=json.dumps(task))
+    try:
+        for job, worker in workers.items():
+            code = worker.wait(timeout=60)
+            assert code == 0, (tmp_path / f"{job}.log").read_text()[-3000:]
+    finally:
+        for worker in workers.values():
+            worker.kill()
+            worker.wait()
+    chief, other = (reports((tmp_path / f"{job}.log").read_text()) for job in jobs)
+    # Both made every step, of the same network.
+    assert list(chief) == [50, 70]
+    assert other == chief
+    assert [path.name for path in tmp_path.glob("*/model")] == ["model"]
+    args.serving_model_dir = str(tmp_path / "chief" / "model")
+    found = predictions(args)
+    error = float(np.sqrt(np.mean((found - labels(births)) ** 2)))
+    seen = [float(rmse) for rmse in re.findall(r"([\d.]+) lb on eval", str(chief))]
+    assert error == pytest.approx(min(seen), abs=1e-3)
+    assert not list((tmp_path / "checkpoints").iterdir())

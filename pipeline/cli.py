@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from data.errors import UserError
 from pipeline.console import Progress, log_to, show_error, show_places, show_summary
+from pipeline.interrupts import Interrupts
 from pipeline.preflight import new_log, sole_run
 from pipeline.settings import Settings, load_settings
+
+DISK_FULL = ("No space left on device", "database or disk is full")
+"""What Python, TensorFlow, Arrow and SQLite say then."""
 
 
 class Exit(IntEnum):
@@ -73,24 +78,21 @@ def _run(settings: Settings) -> int:
 
 def _observed_run(settings: Settings, log: Path, console: Console) -> int:
     run_id = log.stem
-    console.print(f"[bold]natality[/bold] run {run_id} on {settings.source}")
-    progress = Progress(console)
+    console.print(Text("natality", "bold").append(f" run {run_id} on {settings.source}", "none"))
+    interrupts = Interrupts(lambda: _stopped(console, progress), Exit.INTERRUPTED)
+    progress = Progress(console, lambda: interrupts.came)
     try:
-        with progress:
+        with interrupts, progress:
             from pipeline.local import (
                 run_locally,
             )  # Takes seconds: all of TensorFlow, Beam and TFX.
 
             summary = run_locally(settings, run_id, progress)
-    except KeyboardInterrupt:
-        where = f" in {progress.running}" if progress.running else ""
-        console.print(
-            f"\nStopped{where}. The next run continues with what is done, "
-            "and training from its last checkpoint."
-        )
-        return Exit.INTERRUPTED
-    except Exception as error:  # noqa: BLE001, told to the user, and whole in the log
+    # What libraries make of a Ctrl-C need not be a KeyboardInterrupt.
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001, told, and whole in the log
         _log_traceback(error)
+        if interrupts.came:
+            return _stopped(console, progress)
         show_error(console, _explained(error, progress.running))
         show_places(console, {"Log": str(log)})
         return Exit.FAILED
@@ -102,16 +104,31 @@ def _observed_run(settings: Settings, log: Path, console: Console) -> int:
     return Exit.NOT_BLESSED if summary.blessed is False else Exit.PUSHED
 
 
+def _stopped(console: Console, progress: Progress) -> Exit:
+    progress.end()
+    where = f" in {progress.running}" if progress.running else ""
+    console.print(
+        f"\nStopped{where}. The next run continues with what is done, "
+        "and training from its last checkpoint."
+    )
+    return Exit.INTERRUPTED
+
+
 def _explained(error: BaseException, component: str | None) -> UserError:
     """The error a user can act on, wherever in the chain of causes it is."""
     for cause in _causes(error):
         if isinstance(cause, UserError):
             return cause
-        if getattr(cause, "errno", None) == errno.ENOSPC or "No space left on device" in str(cause):
+        if any(words in str(cause) for words in DISK_FULL):
             return UserError(
                 f"The disk ran full in {component or 'the run'}.",
                 "Make room, or choose a folder on another disk with --run-root; "
                 "the next run continues with what is done.",
+            )
+        if type(cause).__module__ == "google.auth.exceptions":
+            return UserError(
+                f"Google Cloud does not know who asks ({cause}).",
+                "Run 'gcloud auth application-default login', or choose another --source.",
             )
     return UserError(
         f"{component or 'The run'} failed: {type(error).__name__}: {error}.",
@@ -128,4 +145,5 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _log_traceback(error: BaseException) -> None:
     import traceback
 
-    traceback.print_exception(error)  # Standard error leads to the log.
+    with contextlib.suppress(OSError):  # The disk may be full.
+        traceback.print_exception(error)  # Standard error leads to the log.

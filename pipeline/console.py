@@ -6,11 +6,11 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
@@ -29,7 +29,11 @@ MARKS = {
     State.REUSED: ("=", "cyan"),
     State.SKIPPED: ("-", "dim"),
     State.FAILED: ("✗", "bold red"),
+    State.STOPPED: ("✗", "yellow"),
 }
+
+TIMED = (State.DONE, State.FAILED, State.STOPPED)
+NOT_ENDED = (State.RUNNING, State.FAILED, State.STOPPED)
 
 
 @contextlib.contextmanager
@@ -52,23 +56,46 @@ def log_to(file: Path) -> Iterator[Console]:
         try:
             yield Console(file=terminal, highlight=False, soft_wrap=not terminal.isatty())
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _flush()
             for number, original in zip((1, 2), kept, strict=True):
                 os.dup2(original, number)
                 os.close(original)
 
 
-class Progress:
-    """A live list of the pipeline's components; lines as they change where there is no terminal."""
+def _flush() -> None:
+    """Empties the buffers of standard output and error; into nothing, if the disk is full."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            with open(os.devnull, "wb") as nothing:
+                os.dup2(nothing.fileno(), number)
+            stream.flush()
 
-    def __init__(self, console: Console) -> None:
+
+class Progress:
+    """A live list of the pipeline's components; lines as they change where there is no terminal.
+
+    Args:
+        console: Where to draw.
+        stopping: Whether the user has asked to stop, so that a failure is none.
+    """
+
+    def __init__(self, console: Console, stopping: Callable[[], bool] = lambda: False) -> None:
         self._console = console
+        self._stopping = stopping
         self._states: dict[str, State] = {}
         self._seconds: dict[str, float] = {}
-        self._started = 0.0
+        self._started = time.monotonic()
         self._spinner = Spinner("dots", style="bold")
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+        self._live = Live(
+            console=console,
+            get_renderable=self._render,
+            refresh_per_second=4,
+            # They lead to the log; rich would lead them back to the terminal.
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     def __enter__(self) -> Progress:
         """Starts drawing, on a terminal."""
@@ -77,7 +104,11 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Draws the list a last time."""
+        """Ends drawing."""
+        self.end()
+
+    def end(self) -> None:
+        """Draws the list a last time, and gives the terminal its cursor back."""
         if self._console.is_terminal:
             self._live.stop()
 
@@ -87,6 +118,8 @@ class Progress:
 
     def changed(self, component: str, state: State, seconds: float = 0.0) -> None:
         """Takes a change of a component."""
+        if state is State.FAILED and self._stopping():
+            state = State.STOPPED
         self._states[component] = state
         self._seconds[component] = seconds
         if state is State.RUNNING:
@@ -97,13 +130,14 @@ class Progress:
     @property
     def running(self) -> str | None:
         """The component that has not ended."""
-        return next(
-            (c for c, s in self._states.items() if s in (State.RUNNING, State.FAILED)), None
-        )
+        return next((c for c, s in self._states.items() if s in NOT_ENDED), None)
 
     def _render(self) -> RenderableType:
         if not self._states:
-            return Group(Text("  loading TensorFlow, Beam and TFX", style="dim"))
+            seconds = time.monotonic() - self._started
+            self._spinner.text = Text(f"loading TensorFlow, Beam and TFX, {seconds:.0f} s", "dim")
+            return self._spinner
+        self._spinner.text = ""
         table = Table.grid(padding=(0, 1))
         for column in ("left", "left", "right", "left"):
             table.add_column(justify=column)  # type: ignore[arg-type]
@@ -114,7 +148,7 @@ class Progress:
                 continue
             mark, style = MARKS[state]
             ended = self._seconds.get(name)
-            took = f"{ended:.1f} s" if ended and state in (State.DONE, State.FAILED) else ""
+            took = f"{ended:.1f} s" if ended and state in TIMED else ""
             table.add_row(
                 Text(mark, style),
                 Text(name, "dim" if state is State.WAITING else ""),
@@ -142,6 +176,17 @@ def show_summary(console: Console, summary: RunSummary) -> None:
             _line(console, "", reason)
     if summary.pushed_to:
         _line(console, "Pushed to", summary.pushed_to)
+        _warn_if_not_served(console, Path(summary.pushed_to))
+
+
+def _warn_if_not_served(console: Console, pushed: Path) -> None:
+    """A push from the cache may have been followed by others, or removed."""
+    newer = [v.name for v in pushed.parent.glob("[0-9]*") if int(v.name) > int(pushed.name)]
+    again = "to push this model again: --from Pusher --no-cache"
+    if not pushed.exists():
+        _line(console, "", f"that folder has been removed since; {again}")
+    elif newer:
+        _line(console, "", f"the newest version there is {max(newer, key=int)}; {again}")
 
 
 def show_places(console: Console, places: dict[str, str]) -> None:
@@ -167,5 +212,8 @@ def _metrics(metrics: dict[str, float]) -> str:
 
 def show_error(console: Console, error: UserError) -> None:
     """Prints what is wrong, and what to do about it."""
-    console.print(Text("\nerror: ", "bold red").append(error.cause, "default"), soft_wrap=True)
-    console.print(Text(error.cure), soft_wrap=True)
+    whole = not console.is_terminal  # Lines of a pipe or file are not to be broken.
+    console.print(
+        Text("\nerror: ", "bold red").append(error.cause, "not bold default"), soft_wrap=whole
+    )
+    console.print(Text(error.cure), soft_wrap=whole)

@@ -6,9 +6,14 @@ import hashlib
 import shutil
 from pathlib import Path
 
+import ml_metadata as mlmd
+import tensorflow_data_validation as tfdv
+from absl import logging
+from google.protobuf import text_format
 from tfx import v1 as tfx
 from tfx.dsl.components.base import executor_spec
 
+from data.errors import UserError
 from data.source import open_source
 from pipeline import embedded_bigquery
 from pipeline.baseline import OtherBlessedModelStrategy
@@ -43,7 +48,7 @@ def local_engines(settings: Settings) -> Engines:
     root = settings.run_root.resolve()
     common = {
         "pipeline_root": str(root / "pipeline"),
-        "schema_file": str(_named_by_content(settings.schema_file, root / "schema")),
+        "schema_file": str(_named_by_content(_checked(settings.schema_file), root / "schema")),
         "checkpoint_root": str(root / "checkpoints"),
         "serving_folder": str(settings.serving_folder.resolve()),
         "metadata": metadata_config(settings),
@@ -75,6 +80,17 @@ def local_engines(settings: Settings) -> Engines:
     )
 
 
+def _checked(schema_file: Path) -> Path:
+    try:
+        tfdv.load_schema_text(str(schema_file))
+    except text_format.ParseError as error:
+        raise UserError(
+            f"The schema file {schema_file} can't be read: line {error}.",
+            "Mend it, or take schema/schema.pbtxt.",
+        ) from error
+    return schema_file
+
+
 def _named_by_content(file: Path, folder: Path) -> Path:
     """A copy whose name tells its content: TFX's cache sees a file's name only."""
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
@@ -102,8 +118,16 @@ def run_locally(settings: Settings, run_id: str, observer: Observer) -> RunSumma
         UserError: What the user can mend.
         Exception: What a component raised.
     """
+    logging.use_absl_handler()  # Lines with time and place.
+    logging.set_verbosity(logging.INFO)  # All that TFX tells goes to the run's log file.
     engines = local_engines(settings)
-    clear_killed_runs(engines.metadata, Path(engines.pipeline_root))
+    try:
+        clear_killed_runs(engines.metadata, Path(engines.pipeline_root))
+    except (mlmd.errors.StatusError, RuntimeError) as error:
+        raise UserError(
+            f"{settings.run_root / 'metadata.sqlite'} can't be read ({error}).",
+            "Move it away, or choose another folder with --run-root; pushed models are untouched.",
+        ) from error
     pipeline = create_pipeline(settings, engines)
     partial = run_options(pipeline, settings.from_, settings.to)
     ObservedRunner(observer, run_id).run(pipeline, run_options=partial)

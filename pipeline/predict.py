@@ -44,8 +44,15 @@ def predict(folder: Path, birth: Mapping[str, str | float]) -> float:
         Pounds.
 
     Raises:
-        UserError: If there is no pushed model.
+        UserError: If there is no pushed model, or it is damaged.
     """
-    model = tf.saved_model.load(str(newest_version(folder)))
+    version = newest_version(folder)
+    try:
+        model = tf.saved_model.load(str(version))
+    except (OSError, tf.errors.OpError) as error:
+        raise UserError(
+            f"The model at {version} can't be read ({type(error).__name__}).",
+            "Remove that folder, to ask the version before, or run local_runner.py --no-cache.",
+        ) from error
     values = {name: tf.constant([value]) for name, value in birth.items()}
     return float(model.signatures[SERVING](**values)[PREDICTION][0])

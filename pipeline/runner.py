@@ -86,7 +86,7 @@ class ObservedRunner(tfx_runner.IrBasedRunner):
             name = node.node_info.id
             options = node.execution_options
             if options.HasField("skip"):
-                reused = options.skip.reuse_artifacts
+                reused = partial_run_utils.should_attempt_to_reuse_artifact(options)
                 self._observer.changed(name, State.REUSED if reused else State.SKIPPED)
                 continue
             if options.run.perform_snapshot:

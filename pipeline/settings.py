@@ -279,10 +279,11 @@ def _names() -> dict[str, str]:
 def _check_names(arguments: Sequence[str]) -> None:
     """Refuses what would otherwise be ignored, or taken for something else."""
     flags = {f"--{name}".replace("_", "-") for name in _names()}
+    switches = {name for name, field in Settings.model_fields.items() if field.annotation is bool}
+    flags |= {f"--no-{name}".replace("_", "-") for name in switches} | {"--help"}
     for argument in arguments:
         flag = argument.partition("=")[0]
-        known = flag in flags or flag == "--help" or flag.replace("--no-", "--", 1) in flags
-        if flag.startswith("--") and not known:
+        if flag.startswith("--") and flag not in flags:
             raise _unknown("option", flag, flags)
     variables = {f"{ENV_PREFIX}{name}".upper() for name in _names()}
     for variable in os.environ:

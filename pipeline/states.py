@@ -13,3 +13,4 @@ class State(Enum):
     REUSED = "reused"
     SKIPPED = "skipped"
     FAILED = "failed"
+    STOPPED = "stopped"

@@ -57,8 +57,7 @@ def summarise(connection: metadata_store_pb2.ConnectionConfig, run_id: str) -> R
     metrics = _metrics(evaluation.uri) if evaluation else {}
     # Without a baseline, TFMA leaves out the candidate's name.
     candidate = metrics.get(tfma.CANDIDATE_KEY) or metrics.get("", {})
-    blessing, pushed = outputs.get("ModelBlessing"), outputs.get("PushedModel")
-    was_pushed = pushed is not None and _number(pushed, "pushed") == 1
+    blessing = outputs.get("ModelBlessing")
     training = outputs.get("ModelRun")
     return RunSummary(
         rows=_rows(outputs.get("ExampleStatistics")),
@@ -67,20 +66,25 @@ def summarise(connection: metadata_store_pb2.ConnectionConfig, run_id: str) -> R
         baseline=metrics.get(tfma.BASELINE_KEY, {}),
         blessed=None if blessing is None else _number(blessing, "blessed") == 1,
         reasons=tuple(_reasons(evaluation.uri)) if evaluation else (),
-        pushed_to=pushed.custom_properties["pushed_destination"].string_value
-        if pushed is not None and was_pushed
-        else None,
+        pushed_to=_pushed_to(outputs.get("PushedModel")),
         training_log=training.uri if training else None,
     )
 
 
 def _outputs(store: mlmd.MetadataStore, run_id: str) -> dict[str, metadata_store_pb2.Artifact]:
-    """The run's latest artifact of each type."""
+    """The latest artifact of each type that the run made or took from the cache."""
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
     if context is None:
         return {}
     types = {t.id: t.name for t in store.get_artifact_types()}
-    artifacts = sorted(store.get_artifacts_by_context(context.id), key=lambda a: a.id)
+    executions = [execution.id for execution in store.get_executions_by_context(context.id)]
+    # What the Resolver found, such as the baseline's blessing, is an INTERNAL_OUTPUT.
+    made = {
+        event.artifact_id
+        for event in store.get_events_by_execution_ids(executions)
+        if event.type == metadata_store_pb2.Event.OUTPUT
+    }
+    artifacts = sorted(store.get_artifacts_by_id(list(made)), key=lambda a: a.id)
     return {types[artifact.type_id]: artifact for artifact in artifacts}
 
 
@@ -90,6 +94,12 @@ def _anomalies(report: metadata_store_pb2.Artifact | None) -> tuple[str, ...] | 
 
 def _number(artifact: metadata_store_pb2.Artifact, name: str) -> int:
     return artifact.custom_properties[name].int_value
+
+
+def _pushed_to(pushed: metadata_store_pb2.Artifact | None) -> str | None:
+    if pushed is None or _number(pushed, "pushed") != 1:
+        return None
+    return pushed.custom_properties["pushed_destination"].string_value
 
 
 def _rows(statistics: metadata_store_pb2.Artifact | None) -> dict[str, int]:

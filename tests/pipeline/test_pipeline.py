@@ -1,0 +1,139 @@
+"""The DAG as TFX compiles it: its nodes, what flows between them, and that it repeats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from tfx import v1 as tfx
+from tfx.orchestration import metadata
+from tfx.orchestration.portable import tfx_runner
+from tfx.proto import example_gen_pb2
+from tfx.proto.orchestration import pipeline_pb2
+
+from pipeline.pipeline import Engines, create_pipeline
+from pipeline.settings import load_settings
+
+PROJECT = Path(__file__).parents[2]
+
+EDGES = {
+    "BigQueryExampleGen": set(),
+    "ImportSchemaGen": set(),
+    "StatisticsGen": {"BigQueryExampleGen"},
+    "SchemaGen": {"StatisticsGen"},
+    "ExampleValidator": {"StatisticsGen", "ImportSchemaGen"},
+    "AnomalyGate": {"ExampleValidator", "StatisticsGen", "ImportSchemaGen", "SchemaGen"},
+    "Transform": {"BigQueryExampleGen", "ImportSchemaGen", "AnomalyGate"},
+    "Trainer": {"BigQueryExampleGen", "ImportSchemaGen", "Transform"},
+    "Baseline": {"Trainer"},
+    "Evaluator": {"BigQueryExampleGen", "ImportSchemaGen", "Trainer", "Baseline"},
+    "Pusher": {"Trainer", "Evaluator"},
+}
+
+
+def compiled(folder: Path, *flags: str) -> pipeline_pb2.Pipeline:
+    engines = Engines(
+        pipeline_root=str(folder / "pipeline"),
+        schema_file=str(PROJECT / "schema" / "schema.pbtxt"),
+        checkpoint_root=str(folder / "checkpoints"),
+        serving_folder=str(folder / "serving"),
+        beam_args=[],
+        metadata=metadata.sqlite_metadata_connection_config(str(folder / "metadata.sqlite")),
+    )
+    return _Compiled().of(create_pipeline(load_settings(flags), engines))
+
+
+class _Compiled(tfx_runner.IrBasedRunner):
+    """Compiles a pipeline as runners do, and runs nothing."""
+
+    ir: pipeline_pb2.Pipeline
+
+    def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None) -> None:
+        self.ir = pipeline
+
+    def of(self, pipeline: tfx.dsl.Pipeline) -> pipeline_pb2.Pipeline:
+        self.run(pipeline)
+        return self.ir
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pipeline_pb2.PipelineNode]:
+    ir = compiled(tmp_path_factory.mktemp("pipeline"))
+    return {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
+
+
+def parameter(node: pipeline_pb2.PipelineNode, name: str) -> str:
+    return node.parameters.parameters[name].field_value.string_value
+
+
+def test_nodes_and_edges(nodes: dict[str, pipeline_pb2.PipelineNode]):
+    assert {name: set(node.upstream_nodes) for name, node in nodes.items()} == EDGES
+
+
+def test_the_gate_stands_before_all_training(nodes: dict[str, pipeline_pb2.PipelineNode]):
+    names = list(nodes)
+    assert names.index("AnomalyGate") < names.index("Transform") < names.index("Trainer")
+    assert "AnomalyGate" in nodes["Transform"].upstream_nodes
+
+
+def test_the_transform_and_the_trainer_read_the_curated_schema(
+    nodes: dict[str, pipeline_pb2.PipelineNode],
+):
+    for name in ("ExampleValidator", "Transform", "Trainer", "Evaluator"):
+        (channel,) = nodes[name].inputs.inputs["schema"].channels
+        assert channel.producer_node_query.id == "ImportSchemaGen"
+
+
+def test_a_query_per_split(nodes: dict[str, pipeline_pb2.PipelineNode]):
+    inputs = json_format.Parse(
+        parameter(nodes["BigQueryExampleGen"], "input_config"), example_gen_pb2.Input()
+    )
+    assert [split.name for split in inputs.splits] == ["train", "eval", "test"]
+    for split in inputs.splits:
+        assert f"= '{split.name}'" in split.pattern
+        assert "year BETWEEN 2001 AND 2008" in split.pattern
+        assert "${" not in split.pattern
+
+
+def test_the_trainer_trains_on_train_and_picks_on_eval(
+    nodes: dict[str, pipeline_pb2.PipelineNode],
+):
+    assert '"train"' in parameter(nodes["Trainer"], "train_args")
+    assert '"eval"' in parameter(nodes["Trainer"], "eval_args")
+
+
+def test_the_same_settings_compile_to_the_same_pipeline(tmp_path: Path):
+    assert stable(compiled(tmp_path)) == stable(compiled(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("flags", "changed"),
+    [
+        (("--train-steps", "7"), {"Trainer"}),
+        (("--batch-size", "7"), {"Trainer"}),
+        (("--max-rmse", "7"), {"Evaluator"}),
+        (("--sample", "0.5"), {"BigQueryExampleGen"}),
+        (("--years", "2003"), {"BigQueryExampleGen"}),
+        (("--anomaly-severity", "never"), {"AnomalyGate"}),
+    ],
+)
+def test_a_setting_changes_the_node_it_is_for_alone(
+    tmp_path: Path, flags: tuple[str, ...], changed: set[str]
+):
+    before, after = stable(compiled(tmp_path)), stable(compiled(tmp_path, *flags))
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_without_cache_no_node_looks_for_it(tmp_path: Path):
+    ir = compiled(tmp_path, "--no-cache")
+    options = [node.pipeline_node.execution_options for node in ir.nodes]
+    assert not any(option.caching_options.enable_cache for option in options)
+
+
+def stable(ir: pipeline_pb2.Pipeline) -> dict[str, bytes]:
+    return {
+        node.pipeline_node.node_info.id: node.SerializeToString(deterministic=True)
+        for node in ir.nodes
+    }

@@ -20,6 +20,7 @@ from data.source import open_source
 from data.warehouse import Warehouse
 from pipeline import embedded_bigquery
 from pipeline.local import SAMPLE_FILE
+from pipeline.settings import ROOT
 
 QUERY = render(table=NATALITY, first_year=2001, last_year=2008, sample=1, split="train")
 
@@ -47,7 +48,8 @@ def _rows_to_examples(pipeline: beam.Pipeline, exec_properties: dict, split_patt
     del exec_properties, split_pattern
     return (
         pipeline
-        | beam.Create(StockExecutor.rows)
+        | beam.Create([None])
+        | beam.FlatMap(lambda _: StockExecutor.rows)
         | beam.Map(lambda row: utils.row_to_example(TYPES, row))
     )
 
@@ -78,7 +80,12 @@ def _do(executor: type[base_beam_executor.BaseBeamExecutor], folder: Path) -> No
         splits=[example_gen_pb2.Input.Split(name="train", pattern=QUERY)]
     )
     context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=["--runner=DirectRunner", "--direct_running_mode=in_memory"]
+        beam_pipeline_args=[
+            "--runner=DirectRunner",
+            "--direct_running_mode=in_memory",
+            # Else both would spend a second on building a package of TFX for workers.
+            f"--setup_file={ROOT / 'setup.py'}",
+        ]
     )
     executor(context).Do(
         {},

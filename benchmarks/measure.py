@@ -34,7 +34,7 @@ def run_python(arguments: Sequence[str], log: Path) -> Process:
         log: Gets what it prints.
 
     Raises:
-        subprocess.CalledProcessError: If it fails.
+        RuntimeError: If it fails; with the end of what it printed.
     """
     command = [sys.executable, *arguments]
     environment = os.environ | {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -45,7 +45,8 @@ def run_python(arguments: Sequence[str], log: Path) -> Process:
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, log.read_text()[-3000:])
+        end = log.read_text(errors="replace")[-3000:]
+        raise RuntimeError(f"{' '.join(command)} failed with {process.returncode}:\n{end}")
     return Process(time.monotonic() - started, usage.ru_maxrss * 1024)
 
 

@@ -23,7 +23,7 @@ from data.query import SPLITS
 from models import names, signatures
 from models.features import LABEL
 from models.model import Hyperparameters, input_sizes, wide_and_deep
-from pipeline.settings import Settings
+from pipeline.settings import Settings, load_settings
 
 SLICES = ("plurality", "is_male")
 """Of our seven slices, the two that stock TFMA can compute: the others are ranges."""
@@ -148,7 +148,7 @@ def stock_eval_config(max_rmse: float) -> config_pb2.EvalConfig:
 
 def main(examples: str, root: str) -> None:
     """Runs the stock pipeline with our default settings."""
-    settings = Settings()  # type: ignore[call-arg]
+    settings = load_settings()
     tfx.orchestration.LocalDagRunner().run(
         stock_pipeline(examples, root, str(settings.schema_file), settings)
     )

@@ -34,7 +34,7 @@ def rates(
     transform = tft.TFTransformOutput(str(transform_graph))
     chunks = transformed_chunks([f"{examples}/*"], transform)
     ours = training_dataset(chunks, BATCH, cache=True, seed=1)
-    memory = tf.data.Dataset.from_tensors(next(iter(ours))).cache().repeat()
+    memory = tf.data.Dataset.from_tensors(next(iter(ours))).cache().repeat().prefetch(8)
     stock = tfxio.TensorFlowDatasetOptions(batch_size=BATCH, label_key="weight_pounds")
     return (
         _rate(transform, ours),

@@ -83,7 +83,7 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         preprocessing_fn="models.transform.preprocessing_fn",
         custom_config={"code": code_fingerprint("models.transform")},
         materialize=False,  # The Trainer transforms the examples as it reads them, once.
-        disable_statistics=True,  # They took a third of the run, and nobody downstream reads them.
+        disable_statistics=True,  # Nobody downstream reads them.
     )
     transform.add_upstream_node(gate)
 

@@ -26,7 +26,7 @@ from models.model import Hyperparameters, input_sizes, wide_and_deep
 from pipeline.settings import Settings, load_settings
 
 SLICES = ("plurality", "is_male")
-"""Of our seven slices, the two that stock TFMA can compute: the others are ranges."""
+"""What stock TFMA can slice by, beside all examples; our other slices are ranges or groups."""
 
 
 def run_fn(fn_args: FnArgs) -> None:

@@ -12,7 +12,14 @@ from rich.console import Console
 from rich.text import Text
 
 from data.errors import UserError
-from pipeline.console import Progress, log_to, show_error, show_places, show_summary
+from pipeline.console import (
+    Progress,
+    log_to,
+    shortened,
+    show_error,
+    show_places,
+    show_summary,
+)
 from pipeline.interrupts import Interrupts
 from pipeline.preflight import new_log, sole_run
 from pipeline.settings import Settings, load_settings
@@ -99,7 +106,8 @@ def _observed_run(settings: Settings, log: Path, console: Console) -> int:
     show_summary(console, summary)
     places = {"Log": str(log)}
     if summary.training_log:
-        places["TensorBoard"] = f"make tensorboard, or tensorboard --logdir {summary.training_log}"
+        folder = shortened(summary.training_log)
+        places["TensorBoard"] = f"make tensorboard, or tensorboard --logdir {folder}"
     show_places(console, places)
     return Exit.NOT_BLESSED if summary.blessed is False else Exit.PUSHED
 

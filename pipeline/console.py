@@ -175,8 +175,14 @@ def show_summary(console: Console, summary: RunSummary) -> None:
         for reason in summary.reasons:
             _line(console, "", reason)
     if summary.pushed_to:
-        _line(console, "Pushed to", summary.pushed_to)
+        _line(console, "Pushed to", shortened(summary.pushed_to))
         _warn_if_not_served(console, Path(summary.pushed_to))
+
+
+def shortened(place: str) -> str:
+    """A path as one would type it here: relative if it is below the working directory."""
+    here = Path.cwd()
+    return str(Path(place).relative_to(here)) if here in Path(place).parents else place
 
 
 def _warn_if_not_served(console: Console, pushed: Path) -> None:

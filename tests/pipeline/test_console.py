@@ -14,7 +14,14 @@ import pytest
 from rich.console import Console
 
 from data.errors import UserError
-from pipeline.console import Progress, log_to, show_error, show_places, show_summary
+from pipeline.console import (
+    Progress,
+    log_to,
+    shortened,
+    show_error,
+    show_places,
+    show_summary,
+)
 from pipeline.states import State
 from pipeline.summary import RunSummary
 
@@ -222,3 +229,9 @@ def test_output_comes_back_after_an_error(tmp_path: Path, capfd: pytest.CaptureF
         _ = 1 / 0
     print("afterwards")
     assert capfd.readouterr().out == "afterwards\n"
+
+
+def test_paths_below_the_working_directory_are_shortened(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert shortened(str(tmp_path / "runs" / "1")) == "runs/1"
+    assert shortened("/elsewhere/runs/1") == "/elsewhere/runs/1"

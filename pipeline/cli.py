@@ -63,9 +63,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _predict(settings: Settings, request: str) -> int:
-    from models.request import (
-        parse_request,
-    )  # Fast: a wrong request is told before TensorFlow loads.
+    # Fast: a wrong request is told before TensorFlow loads.
+    from models.request import parse_request
 
     birth = parse_request(request)
     with log_to(Path(os.devnull)):
@@ -90,9 +89,8 @@ def _observed_run(settings: Settings, log: Path, console: Console) -> int:
     progress = Progress(console, lambda: interrupts.came)
     try:
         with interrupts, progress:
-            from pipeline.local import (
-                run_locally,
-            )  # Takes seconds: all of TensorFlow, Beam and TFX.
+            # Takes seconds: all of TensorFlow, Beam and TFX.
+            from pipeline.local import run_locally
 
             summary = run_locally(settings, run_id, progress)
     # What libraries make of a Ctrl-C need not be a KeyboardInterrupt.

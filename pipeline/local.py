@@ -10,6 +10,7 @@ import ml_metadata as mlmd
 import tensorflow_data_validation as tfdv
 from absl import logging
 from google.protobuf import text_format
+from ml_metadata.proto import metadata_store_pb2
 from tfx import v1 as tfx
 from tfx.dsl.components.base import executor_spec
 
@@ -26,7 +27,7 @@ from pipeline.summary import RunSummary, summarise
 SAMPLE_FILE = ROOT / "data" / "sample.parquet"
 
 
-def metadata_config(settings: Settings):
+def metadata_config(settings: Settings) -> metadata_store_pb2.ConnectionConfig:
     """How to connect to the run root's ML Metadata, a SQLite file."""
     return tfx.orchestration.metadata.sqlite_metadata_connection_config(
         str(settings.run_root.resolve() / "metadata.sqlite")

@@ -44,7 +44,7 @@ def predict(folder: Path, birth: Mapping[str, str | float]) -> float:
         Pounds.
 
     Raises:
-        UserError: If there is no pushed model, or it is damaged.
+        UserError: If there is no pushed model, it is damaged, or it takes other features.
     """
     version = newest_version(folder)
     try:
@@ -54,5 +54,12 @@ def predict(folder: Path, birth: Mapping[str, str | float]) -> float:
             f"The model at {version} can't be read ({type(error).__name__}).",
             "Remove that folder, to ask the version before, or run local_runner.py --no-cache.",
         ) from error
-    values = {name: tf.constant([value]) for name, value in birth.items()}
-    return float(model.signatures[SERVING](**values)[PREDICTION][0])
+    signature = model.signatures[SERVING]
+    _, wanted = signature.structured_input_signature
+    if wanted.keys() != birth.keys():
+        raise UserError(
+            f"The model at {version} was trained on other features than models/features.py "
+            f"declares ({', '.join(sorted(wanted.keys() ^ birth.keys()))}).",
+            "Run local_runner.py, to train and push one on today's.",
+        )
+    return float(signature(**{n: tf.constant([v]) for n, v in birth.items()})[PREDICTION][0])

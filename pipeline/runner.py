@@ -25,7 +25,7 @@ from tfx.orchestration.portable import (
     runtime_parameter_utils,
     tfx_runner,
 )
-from tfx.proto.orchestration import pipeline_pb2
+from tfx.proto.orchestration import local_deployment_config_pb2, pipeline_pb2
 
 from data.errors import UserError
 from pipeline.states import State
@@ -94,7 +94,13 @@ class ObservedRunner(tfx_runner.IrBasedRunner):
                     _reuse_earlier(handle, pipeline)
             self._run_node(pipeline, node, deployment, connection)
 
-    def _run_node(self, pipeline, node, deployment, connection) -> None:
+    def _run_node(
+        self,
+        pipeline: pipeline_pb2.Pipeline,
+        node: pipeline_pb2.PipelineNode,
+        deployment: local_deployment_config_pb2.LocalDeploymentConfig,
+        connection: metadata_store_pb2.ConnectionConfig,
+    ) -> None:
         name = node.node_info.id
         started = time.monotonic()
         self._observer.changed(name, State.RUNNING)

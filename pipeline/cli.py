@@ -22,7 +22,7 @@ from pipeline.console import (
 )
 from pipeline.interrupts import Interrupts
 from pipeline.preflight import new_log, sole_run
-from pipeline.settings import Settings, load_settings
+from pipeline.settings import LocalSettings, load_settings
 
 DISK_FULL = ("No space left on device", "database or disk is full")
 """What Python, TensorFlow, Arrow and SQLite say then."""
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         return Exit.FAILED
 
 
-def _predict(settings: Settings, request: str) -> int:
+def _predict(settings: LocalSettings, request: str) -> int:
     # Fast: a wrong request is told before TensorFlow loads.
     from models.request import parse_request
 
@@ -75,14 +75,14 @@ def _predict(settings: Settings, request: str) -> int:
     return Exit.PUSHED
 
 
-def _run(settings: Settings) -> int:
+def _run(settings: LocalSettings) -> int:
     with sole_run(settings.run_root):
         log = new_log(settings.run_root)
         with log_to(log) as console:
             return _observed_run(settings, log, console)
 
 
-def _observed_run(settings: Settings, log: Path, console: Console) -> int:
+def _observed_run(settings: LocalSettings, log: Path, console: Console) -> int:
     run_id = log.stem
     console.print(Text("natality", "bold").append(f" run {run_id} on {settings.source}", "none"))
     interrupts = Interrupts(lambda: _stopped(console, progress), Exit.INTERRUPTED)

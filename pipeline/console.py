@@ -20,7 +20,7 @@ from data.errors import UserError
 from pipeline.states import State
 
 if TYPE_CHECKING:
-    from pipeline.summary import RunSummary
+    from report.summary import RunSummary
 
 MARKS = {
     State.WAITING: ("·", "dim"),

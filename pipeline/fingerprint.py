@@ -15,7 +15,7 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOMS = ("data", "models", "pipeline", "schema")
+ROOMS = ("data", "models", "pipeline", "report", "schema")
 """Packages of ours."""
 
 

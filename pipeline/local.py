@@ -21,20 +21,20 @@ from pipeline.baseline import OtherBlessedModelStrategy
 from pipeline.fingerprint import code_fingerprint
 from pipeline.pipeline import Engines, create_pipeline
 from pipeline.runner import ObservedRunner, Observer, clear_killed_runs, run_options
-from pipeline.settings import BIGQUERY, ROOT, SAMPLE, Settings
-from pipeline.summary import RunSummary, summarise
+from pipeline.settings import BIGQUERY, ROOT, SAMPLE, LocalSettings
+from report.summary import RunSummary, summarise
 
 SAMPLE_FILE = ROOT / "data" / "sample.parquet"
 
 
-def metadata_config(settings: Settings) -> metadata_store_pb2.ConnectionConfig:
+def metadata_config(settings: LocalSettings) -> metadata_store_pb2.ConnectionConfig:
     """How to connect to the run root's ML Metadata, a SQLite file."""
     return tfx.orchestration.metadata.sqlite_metadata_connection_config(
         str(settings.run_root.resolve() / "metadata.sqlite")
     )
 
 
-def local_engines(settings: Settings) -> Engines:
+def local_engines(settings: LocalSettings) -> Engines:
     """What runs the pipeline on this machine.
 
     Args:
@@ -104,7 +104,7 @@ def _named_by_content(file: Path, folder: Path) -> Path:
     return copy
 
 
-def run_locally(settings: Settings, run_id: str, observer: Observer) -> RunSummary:
+def run_locally(settings: LocalSettings, run_id: str, observer: Observer) -> RunSummary:
     """Runs the pipeline on this machine.
 
     Args:

@@ -23,7 +23,7 @@ from pipeline.console import (
     show_summary,
 )
 from pipeline.states import State
-from pipeline.summary import RunSummary
+from report.summary import RunSummary
 
 PROJECT = Path(__file__).parents[2]
 

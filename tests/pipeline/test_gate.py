@@ -19,7 +19,9 @@ from tfx.orchestration import metadata
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 from data.errors import UserError
-from pipeline import findings, gate
+from pipeline import gate
+from schema import distances, findings
+from schema.inspection import read_findings
 
 SCHEMA_FILE = Path(__file__).parents[2] / "schema" / "schema.pbtxt"
 SCHEMA = tfdv.load_schema_text(str(SCHEMA_FILE))
@@ -174,17 +176,17 @@ def test_a_split_without_examples_is_an_error(good):
 class TestSkew:
     def test_two_samples_of_the_same_births_pass(self, good):
         other = statistics(births(200, seed=1))
-        assert findings.skew(statistics(good), other, SCHEMA, "eval") == []
+        assert distances.skew(statistics(good), other, SCHEMA, "eval") == []
 
     def test_a_handful_of_births_proves_nothing(self, good):
-        assert findings.skew(statistics(good), statistics(good.iloc[:5]), SCHEMA, "eval") == []
+        assert distances.skew(statistics(good), statistics(good.iloc[:5]), SCHEMA, "eval") == []
 
     def test_other_units_other_words_and_columns_not_filled_are_found(self, good):
         other = births(1000, seed=2)
         other["weight_pounds"] *= 0.4536
         other["is_male"] = "Unknown"
         other["alcohol_use"] = None
-        found = findings.skew(statistics(good), statistics(other), SCHEMA, "eval")
+        found = distances.skew(statistics(good), statistics(other), SCHEMA, "eval")
         said = {f.feature: f.found for f in found}
         assert set(said) == {"weight_pounds", "is_male", "alcohol_use"}
         assert "the mean 7.25 and 3.31" in said["weight_pounds"]
@@ -194,8 +196,31 @@ class TestSkew:
 
     def test_a_missing_required_column_does_not_break_the_comparison(self, good):
         other = statistics(good.drop(columns=["mother_age", "is_male"]))
-        findings.skew(statistics(good), other, SCHEMA, "eval")
-        findings.skew(other, statistics(good), SCHEMA, "eval")
+        distances.skew(statistics(good), other, SCHEMA, "eval")
+        distances.skew(other, statistics(good), SCHEMA, "eval")
+
+
+class TestDrift:
+    def test_the_same_births_a_year_on_pass(self, good):
+        now = statistics(births(800, seed=3))
+        assert distances.drift(statistics(good), now, SCHEMA, "train") == []
+
+    def test_births_that_changed_are_a_warning_that_says_where(self, good):
+        later = births(1000, seed=4)
+        later["gestation_weeks"] -= 6
+        later["is_male"] = "Unknown"
+        found = distances.drift(statistics(good), statistics(later), SCHEMA, "train")
+        said = {f.feature: f.found for f in found}
+        assert set(said) == {"gestation_weeks", "is_male"}
+        assert "'Unknown' 5" in said["is_male"] and "100% of this run" in said["is_male"]
+        assert {(f.kind, f.severity, f.split) for f in found} == {("DRIFT", "warning", "train")}
+
+    def test_every_distance_is_told_with_its_bound(self, good):
+        now = statistics(births(800, seed=3))
+        told = distances.distances(statistics(good), now, SCHEMA, distances.DRIFT)
+        with_comparator = {f.name for f in SCHEMA.feature if f.HasField("drift_comparator")}
+        assert {d.feature for d in told} == with_comparator
+        assert all(0 <= d.value <= d.bound for d in told)
 
 
 def finding(severity: str, feature: str = "plurality") -> findings.Finding:
@@ -292,7 +317,7 @@ def test_in_a_pipeline_it_fails_with_all_findings_or_passes_with_them_in_a_file(
 
     run_pipeline(tmp_path, "never")
     (report,) = (tmp_path / "root" / "AnomalyGate" / "report").glob("*/value")
-    assert gate.read_report(str(report)) == list(failure.value.findings)
+    assert read_findings(str(report)) == list(failure.value.findings)
 
 
 def test_an_unknown_severity_is_refused():

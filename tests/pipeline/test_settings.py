@@ -8,15 +8,15 @@ import pytest
 from pydantic import ValidationError
 
 from data.errors import UserError
-from pipeline import settings as module
-from pipeline.settings import Settings, load_settings
+from pipeline.loading import meanings
+from pipeline.settings import LocalSettings, load_settings
 
 
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder without natality.toml, and an environment without settings."""
     monkeypatch.chdir(tmp_path)
-    for name in module._names():
+    for name in meanings(LocalSettings):
         monkeypatch.delenv(f"NATALITY_{name.upper()}", raising=False)
     return tmp_path
 
@@ -40,7 +40,7 @@ def test_flags_overrule_environment_overrules_file_overrules_defaults(
     assert settings.train_steps == 31
     assert settings.batch_size == 22
     assert settings.seed == 13
-    assert settings.checkpoint_every == Settings.model_fields["checkpoint_every"].default
+    assert settings.checkpoint_every == LocalSettings.model_fields["checkpoint_every"].default
 
 
 def test_natality_toml_is_read_where_it_is(empty_folder: Path):
@@ -178,9 +178,8 @@ def test_help_explains_every_setting_with_its_default(capsys: pytest.CaptureFixt
         load_settings(["--help"])
     assert ended.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    for name, field in Settings.model_fields.items():
-        if name == "predict":
-            continue
+    for name in meanings(LocalSettings):
+        field = LocalSettings.model_fields.get(name) or LocalSettings.model_fields[f"{name}_"]
         flag = f"--{field.alias or name}".replace("_", "-")
         assert f"{flag} " in text or f"{flag}," in text
         assert field.description
@@ -190,3 +189,8 @@ def test_help_explains_every_setting_with_its_default(capsys: pytest.CaptureFixt
         default = "null" if field.default is None else str(field.default)
         assert f"(default:{default})".replace(" ", "") in squeezed
     assert "predict" in text
+
+
+def test_variables_of_the_vertex_runner_are_its_own(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NATALITY_VERTEX_REGION", "us-central1")
+    assert load_settings().seed == LocalSettings.model_fields["seed"].default

@@ -12,7 +12,7 @@ from tensorflow_data_validation import load_stats_binary
 from tensorflow_model_analysis.proto import validation_result_pb2
 from tfx.types import artifact_utils
 
-from pipeline.gate import read_report
+from schema.inspection import read_findings
 
 OVERALL = "all examples"
 
@@ -89,7 +89,7 @@ def _outputs(store: mlmd.MetadataStore, run_id: str) -> dict[str, metadata_store
 
 
 def _anomalies(report: metadata_store_pb2.Artifact | None) -> tuple[str, ...] | None:
-    return None if report is None else tuple(map(str, read_report(report.uri)))
+    return None if report is None else tuple(map(str, read_findings(report.uri)))
 
 
 def _number(artifact: metadata_store_pb2.Artifact, name: str) -> int:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
 from data.errors import UserError
+from schema.columns import Columns, Statistics, percent
 
 SEVERITIES = ("error", "warning", "never")
 """What may be asked of the gate: to stop at errors, at warnings too, or not at all."""
 
-SKEW = "SKEW"
-
-_TRAINING = "TRAINING"
 _ALL = "(all columns)"
 _ABSENT = {"SCHEMA_MISSING_COLUMN", "FEATURE_TYPE_NOT_PRESENT"}
 _SPARSE = {"FEATURE_TYPE_LOW_FRACTION_PRESENT", "FEATURE_TYPE_LOW_NUMBER_PRESENT"}
@@ -40,7 +36,7 @@ class Finding:
     Attributes:
         split: The split it was found in.
         feature: Name of the column, or `(all columns)`.
-        kind: TFDV's name of the anomaly (`AnomalyInfo.Type`), or `SKEW`.
+        kind: TFDV's name of the anomaly (`AnomalyInfo.Type`), or that of `schema.distances`.
         severity: `error` or `warning`.
         found: What the data has, in words.
         expected: What the schema has, in words.
@@ -88,7 +84,7 @@ class AnomaliesFound(UserError):  # noqa: N818, it reads as what happened
 
 def findings(
     anomalies: anomalies_pb2.Anomalies,
-    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+    statistics: Statistics,
     schema: schema_pb2.Schema,
     split: str,
     inferred: str,
@@ -105,7 +101,7 @@ def findings(
     Returns:
         One finding per feature and reason, by name of the feature.
     """
-    columns = _Columns(statistics)
+    columns = Columns(statistics)
     if not columns.examples:
         return [
             Finding(
@@ -142,33 +138,6 @@ def findings(
     return result
 
 
-def skew(
-    train: statistics_pb2.DatasetFeatureStatisticsList,
-    other: statistics_pb2.DatasetFeatureStatisticsList,
-    schema: schema_pb2.Schema,
-    split: str,
-) -> list[Finding]:
-    """Compares a split with train by the schema's skew comparators.
-
-    Args:
-        train: Statistics of the train split.
-        other: Statistics of the other one.
-        schema: The curated schema.
-        split: Name of the other split.
-
-    Returns:
-        An error per feature that differs by more than its comparator allows and chance explains.
-    """
-    cure = (
-        "Look at how data/natality.sql makes the splits; take a larger sample or more years; or, "
-        "if the splits are meant to differ, raise the skew_comparator in schema/schema.pbtxt."
-    )
-    return [
-        Finding(split, feature, SKEW, "error", found, expected, cure)
-        for feature, found, expected in _compare(schema, train, other, names=("train", split))
-    ]
-
-
 def blocking(found: Sequence[Finding], severity: str) -> list[Finding]:
     """The findings that stop a run.
 
@@ -180,39 +149,6 @@ def blocking(found: Sequence[Finding], severity: str) -> list[Finding]:
     return [finding for finding in found if finding.severity in stops]
 
 
-class _Columns:
-    """The statistics of one split, by column."""
-
-    def __init__(self, statistics: statistics_pb2.DatasetFeatureStatisticsList) -> None:
-        view = tfdv.DatasetListView(statistics).get_default_slice()
-        dataset = view.proto() if view else statistics_pb2.DatasetFeatureStatistics()
-        self.examples: int = dataset.num_examples
-        self._columns = {".".join(c.path.step) or c.name: c for c in dataset.features}
-
-    def type(self, name: str) -> str:
-        """TFDV's name of the type, such as STRING."""
-        column = self._columns[name]
-        return statistics_pb2.FeatureNameStatistics.Type.Name(column.type)
-
-    def number(self, name: str) -> statistics_pb2.NumericStatistics:
-        """Minimum, maximum, mean and so on; all zero for what is no number."""
-        column = self._columns.get(name)
-        return column.num_stats if column else statistics_pb2.NumericStatistics()
-
-    def counts(self, name: str) -> dict[str, float]:
-        """Examples per value of a column of words, the most frequent first."""
-        column = self._columns.get(name)
-        buckets = column.string_stats.rank_histogram.buckets if column else ()
-        return {bucket.label: bucket.sample_count for bucket in buckets}
-
-    def present(self, name: str) -> int:
-        """Examples that have a value."""
-        column = self._columns.get(name)
-        if column is None:
-            return 0
-        return getattr(column, column.WhichOneof("stats")).common_stats.num_non_missing
-
-
 def _reasons(info: anomalies_pb2.AnomalyInfo) -> list[anomalies_pb2.AnomalyInfo.Reason]:
     kinds = {anomalies_pb2.AnomalyInfo.Type.Name(reason.type) for reason in info.reason}
     # A feature with gaps has also lost its shape: the same thing said twice.
@@ -220,7 +156,7 @@ def _reasons(info: anomalies_pb2.AnomalyInfo) -> list[anomalies_pb2.AnomalyInfo.
     return [reason for reason in info.reason if reason.type != twice]
 
 
-def _found(kind: str, columns: _Columns, name: str, schema: schema_pb2.Schema) -> str:
+def _found(kind: str, columns: Columns, name: str, schema: schema_pb2.Schema) -> str:
     """What the data has, in words; empty if TFDV's own description serves better."""
     if kind == "SCHEMA_NEW_COLUMN":
         return f"a column of {_TYPES.get(columns.type(name), columns.type(name))}"
@@ -228,7 +164,7 @@ def _found(kind: str, columns: _Columns, name: str, schema: schema_pb2.Schema) -
         return "no value in any example"
     if kind in _SPARSE:
         gaps = columns.examples - columns.present(name)
-        return f"no value in {_percent(gaps / columns.examples)} of examples"
+        return f"no value in {percent(gaps / columns.examples)} of examples"
     if kind == "UNEXPECTED_DATA_TYPE":
         return _TYPES.get(columns.type(name), columns.type(name))
     if kind in _TOO_SMALL:
@@ -237,11 +173,11 @@ def _found(kind: str, columns: _Columns, name: str, schema: schema_pb2.Schema) -
         return f"a largest value of {columns.number(name).max:g}"
     if kind == "FLOAT_TYPE_HAS_NAN":
         nan = max((h.num_nan for h in columns.number(name).histograms), default=0)
-        return f"NaN in {_percent(nan / columns.examples)} of examples"
+        return f"NaN in {percent(nan / columns.examples)} of examples"
     if kind == "ENUM_TYPE_UNEXPECTED_STRING_VALUES":
         values = _values(schema, name)
         new = {v: n for v, n in columns.counts(name).items() if v not in values}
-        named = [f"{v!r} in {_percent(n / columns.examples)}" for v, n in list(new.items())[:5]]
+        named = [f"{v!r} in {percent(n / columns.examples)}" for v, n in list(new.items())[:5]]
         more = [f"{len(new) - 5} more values"] if len(new) > 5 else []
         return f"{', '.join(named + more)} of examples" if named else ""
     return ""
@@ -254,7 +190,7 @@ def _expected(kind: str, feature: schema_pb2.Feature | None, schema: schema_pb2.
     if kind in _ABSENT | _SPARSE:
         if feature.presence.min_fraction == 1:
             return "a value in every example"
-        share, count = _percent(feature.presence.min_fraction), feature.presence.min_count
+        share, count = percent(feature.presence.min_fraction), feature.presence.min_count
         return f"a value in at least {share} of examples, and at least {count} of them"
     if kind == "INVALID_FEATURE_SHAPE":
         return "exactly one value in every example"
@@ -289,62 +225,6 @@ def _cure(kind: str, inferred: str) -> str:
     )
 
 
-def _compare(
-    schema: schema_pb2.Schema,
-    base: statistics_pb2.DatasetFeatureStatisticsList,
-    other: statistics_pb2.DatasetFeatureStatisticsList,
-    names: tuple[str, str],
-) -> list[tuple[str, str, str]]:
-    """(Feature, found, expected) of every feature that differs between two sets of examples."""
-    columns = _Columns(base), _Columns(other)
-    fewest = min(c.examples for c in columns)
-    if not fewest:
-        return []
-    # Distances between equal distributions grow as samples shrink. Measured on births, 2 / sqrt(n)
-    # and the bounds of the schema cover them from 70 examples on; at a million it is nothing.
-    chance = 2 / math.sqrt(fewest)
-    anomalies = tfdv.validate_statistics(
-        base,
-        schema,
-        environment=_TRAINING if _TRAINING in schema.default_environment else None,
-        serving_statistics=other,
-    )
-    result = []
-    for info in anomalies.drift_skew_info:
-        name = ".".join(info.path.step)
-        for measured in info.skew_measurements:
-            bound = measured.threshold + chance
-            if not measured.value <= bound:  # a distance that is NaN is no pass
-                found = (
-                    f"a distance of {measured.value:.2g} between {names[0]} and {names[1]}, "
-                    f"{_contrast(columns, name, names)}"
-                )
-                result.append((name, found, f"at most {bound:.2g}"))
-    return sorted(result)
-
-
-def _contrast(columns: tuple[_Columns, _Columns], name: str, names: tuple[str, str]) -> str:
-    """Where two sets of examples differ most, as a share of those that have a value, or a mean."""
-    present = [c.present(name) for c in columns]
-    if not all(present):
-        empty = names[0] if present[1] else names[1]
-        return f"no value at all in {empty}"
-    shares = [
-        {value: n / p for value, n in c.counts(name).items()}
-        for c, p in zip(columns, present, strict=True)
-    ]
-    if not any(shares):
-        means = [c.number(name).mean for c in columns]
-        return f"the mean {means[0]:.3g} and {means[1]:.3g}"
-    value = max(
-        {**shares[0], **shares[1]}, key=lambda v: abs(shares[0].get(v, 0) - shares[1].get(v, 0))
-    )
-    return " and ".join(
-        f"{value!r} {_percent(share.get(value, 0))} of {where}"
-        for share, where in zip(shares, names, strict=True)
-    )
-
-
 def _values(schema: schema_pb2.Schema, name: str) -> list[str]:
     """The words a feature may have; none if it has no such domain."""
     for feature in schema.feature:
@@ -352,7 +232,3 @@ def _values(schema: schema_pb2.Schema, name: str) -> list[str]:
             domain = next((d for d in schema.string_domain if d.name == feature.domain), None)
             return list((domain or feature.string_domain).value)
     return []
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g}%"

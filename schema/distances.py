@@ -1,0 +1,167 @@
+"""How far apart two sets of examples are: train from another split, or from the previous run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from schema.columns import Columns, Statistics, percent
+from schema.findings import Finding
+
+SKEW = "SKEW"
+DRIFT = "DRIFT"
+
+_TRAINING = "TRAINING"
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far the values of a column are apart in two sets of examples.
+
+    Attributes:
+        feature: Name of the column.
+        value: L-infinity distance for words, Jensen-Shannon divergence for numbers; 0 is equal.
+        bound: What the schema's comparator allows and chance explains.
+    """
+
+    feature: str
+    value: float
+    bound: float
+
+    @property
+    def too_far(self) -> bool:
+        """Whether it is more than allowed; a distance that is NaN is no pass."""
+        return not self.value <= self.bound
+
+
+def skew(
+    train: Statistics, other: Statistics, schema: schema_pb2.Schema, split: str
+) -> list[Finding]:
+    """Compares a split with train by the schema's skew comparators.
+
+    Args:
+        train: Statistics of the train split.
+        other: Statistics of the other one.
+        schema: The curated schema.
+        split: Name of the other split.
+
+    Returns:
+        An error per feature that differs by more than its comparator allows and chance explains.
+    """
+    cure = (
+        "Look at how data/natality.sql makes the splits; take a larger sample or more years; or, "
+        "if the splits are meant to differ, raise the skew_comparator in schema/schema.pbtxt."
+    )
+    apart = _apart(SKEW, (train, other), ("train", split), schema)
+    return [Finding(split, name, SKEW, "error", found, bound, cure) for name, found, bound in apart]
+
+
+def drift(
+    before: Statistics, now: Statistics, schema: schema_pb2.Schema, split: str
+) -> list[Finding]:
+    """Compares a split with the same split of the previous run by the schema's drift comparators.
+
+    Args:
+        before: Statistics of the split in the previous run.
+        now: Statistics of the split in this run.
+        schema: The curated schema.
+        split: Name of the split.
+
+    Returns:
+        A warning per feature that differs by more than its comparator allows and chance explains:
+        births may change over the years, and only people can tell whether they should have.
+    """
+    cure = (
+        "If the births were meant to change, nothing; if not, compare years, sample and source "
+        "with those of the previous run. The bound is the drift_comparator in schema/schema.pbtxt."
+    )
+    apart = _apart(DRIFT, (before, now), ("the previous run", "this run"), schema)
+    return [
+        Finding(split, name, DRIFT, "warning", found, bound, cure) for name, found, bound in apart
+    ]
+
+
+def distances(
+    base: Statistics, other: Statistics, schema: schema_pb2.Schema, comparator: str
+) -> list[Distance]:
+    """Measures how far two sets of examples are apart.
+
+    Args:
+        base: Statistics of train, or of the previous run.
+        other: Statistics of another split, or of this run.
+        schema: The curated schema.
+        comparator: `SKEW` or `DRIFT`: which of the schema's comparators to apply.
+
+    Returns:
+        One distance per feature that has such a comparator, by name.
+    """
+    fewest = min(Columns(statistics).examples for statistics in (base, other))
+    if not fewest:
+        return []
+    # Distances between equal distributions grow as samples shrink. Measured on births, 2 / sqrt(n)
+    # and the bounds of the schema cover them from 70 examples on; at a million it is nothing.
+    chance = 2 / math.sqrt(fewest)
+    environment = _TRAINING if _TRAINING in schema.default_environment else None
+    if comparator == SKEW:
+        anomalies = tfdv.validate_statistics(
+            base, schema, environment=environment, serving_statistics=other
+        )
+    else:
+        anomalies = tfdv.validate_statistics(
+            other, schema, environment=environment, previous_statistics=base
+        )
+    return sorted(
+        (
+            Distance(".".join(info.path.step), measured.value, measured.threshold + chance)
+            for info in anomalies.drift_skew_info
+            for measured in (
+                info.skew_measurements if comparator == SKEW else info.drift_measurements
+            )
+        ),
+        key=lambda distance: distance.feature,
+    )
+
+
+def _apart(
+    kind: str,
+    pair: tuple[Statistics, Statistics],
+    names: tuple[str, str],
+    schema: schema_pb2.Schema,
+) -> list[tuple[str, str, str]]:
+    """(Feature, found, expected) of every feature that differs too much between two sets."""
+    columns = Columns(pair[0]), Columns(pair[1])
+    return [
+        (
+            distance.feature,
+            f"a distance of {distance.value:.2g} between {names[0]} and {names[1]}, "
+            f"{_contrast(columns, distance.feature, names)}",
+            f"at most {distance.bound:.2g}",
+        )
+        for distance in distances(*pair, schema, kind)
+        if distance.too_far
+    ]
+
+
+def _contrast(columns: tuple[Columns, Columns], name: str, names: tuple[str, str]) -> str:
+    """Where two sets of examples differ most, as a share of those that have a value, or a mean."""
+    present = [c.present(name) for c in columns]
+    if not all(present):
+        empty = names[0] if present[1] else names[1]
+        return f"no value at all in {empty}"
+    shares = [
+        {value: n / p for value, n in c.counts(name).items()}
+        for c, p in zip(columns, present, strict=True)
+    ]
+    if not any(shares):
+        means = [c.number(name).mean for c in columns]
+        return f"the mean {means[0]:.3g} and {means[1]:.3g}"
+    value = max(
+        {**shares[0], **shares[1]}, key=lambda v: abs(shares[0].get(v, 0) - shares[1].get(v, 0))
+    )
+    return " and ".join(
+        f"{value!r} {percent(share.get(value, 0))} of {where}"
+        for share, where in zip(shares, names, strict=True)
+    )

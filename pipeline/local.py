@@ -17,9 +17,9 @@ from tfx.dsl.components.base import executor_spec
 from data.errors import UserError
 from data.source import open_source
 from pipeline import embedded_bigquery
-from pipeline.baseline import OtherBlessedModelStrategy
 from pipeline.fingerprint import code_fingerprint
-from pipeline.pipeline import Engines, create_pipeline
+from pipeline.lookback import LatestIfAnyStrategy, OtherBlessedModelStrategy
+from pipeline.pipeline import Engines, create_pipeline, to_folder
 from pipeline.runner import ObservedRunner, Observer, clear_killed_runs, run_options
 from pipeline.settings import BIGQUERY, ROOT, SAMPLE, LocalSettings
 from report.summary import RunSummary, summarise
@@ -51,9 +51,10 @@ def local_engines(settings: LocalSettings) -> Engines:
         "pipeline_root": str(root / "pipeline"),
         "schema_file": str(_named_by_content(_checked(settings.schema_file), root / "schema")),
         "checkpoint_root": str(root / "checkpoints"),
-        "serving_folder": str(settings.serving_folder.resolve()),
+        "destination": to_folder(str(settings.serving_folder.resolve())),
         "metadata": metadata_config(settings),
         "baseline_strategy": OtherBlessedModelStrategy,
+        "previous_strategy": LatestIfAnyStrategy,
     }
     beam_args = [
         "--runner=DirectRunner",

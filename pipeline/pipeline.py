@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from tfx import v1 as tfx
@@ -27,23 +29,31 @@ class Engines:
         pipeline_root: Folder of the artifacts.
         schema_file: A copy of the curated schema under a name that changes with its content.
         checkpoint_root: Folder of the Trainer's checkpoints.
-        serving_folder: Folder to which versions of the model are pushed.
+        destination: Where the Pusher puts the model, as arguments of its own.
         beam_args: Options of the Beam pipelines.
         metadata: How to connect to ML Metadata; None where the platform has its own.
         ingestion: Executor of BigQueryExampleGen; None for the stock one.
         ingestion_config: What that executor must know.
         baseline_strategy: How the Resolver chooses the baseline.
+        previous_strategy: How the Resolver chooses the statistics of the previous run.
+        trainer: The Trainer to use: where training runs is its executor's matter.
+        training_config: What that executor must know.
+        pusher: The Pusher to use.
     """
 
     pipeline_root: str
     schema_file: str
     checkpoint_root: str
-    serving_folder: str
+    destination: dict[str, Any]
     beam_args: list[Any]
     metadata: Any = None
     ingestion: ExecutorSpec | None = None
     ingestion_config: example_gen_pb2.CustomConfig | None = None
     baseline_strategy: type = tfx.dsl.experimental.LatestBlessedModelStrategy
+    previous_strategy: type = tfx.dsl.experimental.LatestArtifactStrategy
+    trainer: type[tfx.components.Trainer] = tfx.components.Trainer
+    training_config: Mapping[str, Any] = MappingProxyType({})
+    pusher: type[tfx.components.Pusher] = tfx.components.Pusher
 
 
 def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
@@ -62,7 +72,12 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         custom_config=engines.ingestion_config,
     )
 
+    previous = tfx.dsl.Resolver(
+        strategy_class=engines.previous_strategy,
+        statistics=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ExampleStatistics),
+    ).with_id("PreviousStatistics")
     statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
+    statistics.add_upstream_node(previous)  # Else the latest would be this run's.
     inferred_schema = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"])
     schema = tfx.components.ImportSchemaGen(schema_file=engines.schema_file)
     anomalies = tfx.components.ExampleValidator(
@@ -73,6 +88,7 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         statistics=statistics.outputs["statistics"],
         schema=schema.outputs["schema"],
         inferred=inferred_schema.outputs["schema"],
+        previous=previous.outputs["statistics"],
         severity=settings.anomaly_severity,
         code=code_fingerprint("pipeline.gate"),
     )
@@ -87,14 +103,14 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
     )
     transform.add_upstream_node(gate)
 
-    trainer = tfx.components.Trainer(
+    trainer = engines.trainer(
         run_fn="models.task.run_fn",
         examples=examples.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema.outputs["schema"],
         train_args=tfx.proto.TrainArgs(splits=["train"], num_steps=settings.train_steps),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config=_training(settings, engines).to_config(),
+        custom_config=_training(settings, engines).to_config() | dict(engines.training_config),
     )
 
     baseline = tfx.dsl.Resolver(
@@ -113,25 +129,29 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         module_path="models.residuals",
     )
 
-    pusher = tfx.components.Pusher(
+    pusher = engines.pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=engines.serving_folder)
-        ),
+        **engines.destination,
     )
 
     return tfx.dsl.Pipeline(
         pipeline_name=NAME,
         pipeline_root=engines.pipeline_root,
         components=[
-            *(examples, statistics, inferred_schema, schema, anomalies, gate),
+            *(examples, previous, statistics, inferred_schema, schema, anomalies, gate),
             *(transform, trainer, baseline, evaluator, pusher),
         ],
         enable_cache=settings.cache,
         metadata_connection_config=engines.metadata,
         beam_pipeline_args=engines.beam_args,
     )
+
+
+def to_folder(folder: str) -> dict[str, tfx.proto.PushDestination]:
+    """The destination of a Pusher that puts versions of the model side by side in a folder."""
+    filesystem = tfx.proto.PushDestination.Filesystem(base_directory=folder)
+    return {"push_destination": tfx.proto.PushDestination(filesystem=filesystem)}
 
 
 def _a_query_per_split(settings: Settings) -> example_gen_pb2.Input:

@@ -13,18 +13,20 @@ from tfx.orchestration.portable import tfx_runner
 from tfx.proto import example_gen_pb2
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline.pipeline import Engines, create_pipeline
+from pipeline.pipeline import Engines, create_pipeline, to_folder
 from pipeline.settings import load_settings
 
 PROJECT = Path(__file__).parents[2]
 
 EDGES = {
     "BigQueryExampleGen": set(),
+    "PreviousStatistics": set(),
     "ImportSchemaGen": set(),
-    "StatisticsGen": {"BigQueryExampleGen"},
+    "StatisticsGen": {"BigQueryExampleGen", "PreviousStatistics"},
     "SchemaGen": {"StatisticsGen"},
     "ExampleValidator": {"StatisticsGen", "ImportSchemaGen"},
-    "AnomalyGate": {"ExampleValidator", "StatisticsGen", "ImportSchemaGen", "SchemaGen"},
+    "AnomalyGate": {"ExampleValidator", "StatisticsGen", "ImportSchemaGen"}
+    | {"SchemaGen", "PreviousStatistics"},
     "Transform": {"BigQueryExampleGen", "ImportSchemaGen", "AnomalyGate"},
     "Trainer": {"BigQueryExampleGen", "ImportSchemaGen", "Transform"},
     "Baseline": {"Trainer"},
@@ -38,7 +40,7 @@ def compiled(folder: Path, *flags: str) -> pipeline_pb2.Pipeline:
         pipeline_root=str(folder / "pipeline"),
         schema_file=str(PROJECT / "schema" / "schema.pbtxt"),
         checkpoint_root=str(folder / "checkpoints"),
-        serving_folder=str(folder / "serving"),
+        destination=to_folder(str(folder / "serving")),
         beam_args=[],
         metadata=metadata.sqlite_metadata_connection_config(str(folder / "metadata.sqlite")),
     )

@@ -11,7 +11,7 @@ from tfx import types
 from tfx.orchestration import metadata
 from tfx.types import artifact_utils, standard_artifacts
 
-from pipeline.baseline import OtherBlessedModelStrategy
+from pipeline.lookback import OtherBlessedModelStrategy
 
 
 class History:

@@ -1,4 +1,4 @@
-"""Which model a candidate is compared with on a laptop."""
+"""Which earlier model and statistics a run is compared with on a laptop."""
 
 from __future__ import annotations
 
@@ -32,6 +32,24 @@ class OtherBlessedModelStrategy(tfx.dsl.experimental.LatestBlessedModelStrategy)
         candidate = _last_output(store, [model.id for model in models])
         others = [model for model in models if model.id != candidate]
         return super().resolve_artifacts(store, input_dict | {"model": others})
+
+
+class LatestIfAnyStrategy(tfx.dsl.experimental.LatestArtifactStrategy):
+    """Resolves the latest artifact, or none; the stock strategy makes a first run fail."""
+
+    def resolve_artifacts(
+        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
+    ) -> dict[str, list[types.Artifact]]:
+        """Resolves the latest artifact of each channel.
+
+        Args:
+            store: The metadata store.
+            input_dict: All artifacts of each channel.
+
+        Returns:
+            The same keys, with one artifact each or none.
+        """
+        return super().resolve_artifacts(store, input_dict) or {key: [] for key in input_dict}
 
 
 def _last_output(store: mlmd.MetadataStore, artifact_ids: list[int]) -> int | None:

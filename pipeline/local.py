@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
 
 import ml_metadata as mlmd
-import tensorflow_data_validation as tfdv
 from absl import logging
-from google.protobuf import text_format
 from ml_metadata.proto import metadata_store_pb2
 from tfx import v1 as tfx
 from tfx.dsl.components.base import executor_spec
@@ -17,6 +14,7 @@ from tfx.dsl.components.base import executor_spec
 from data.errors import UserError
 from data.source import open_source
 from pipeline import embedded_bigquery
+from pipeline.curated import name_by_content
 from pipeline.fingerprint import code_fingerprint
 from pipeline.lookback import LatestIfAnyStrategy, OtherBlessedModelStrategy
 from pipeline.pipeline import Engines, create_pipeline, to_folder
@@ -49,7 +47,7 @@ def local_engines(settings: LocalSettings) -> Engines:
     root = settings.run_root.resolve()
     common = {
         "pipeline_root": str(root / "pipeline"),
-        "schema_file": str(_named_by_content(_checked(settings.schema_file), root / "schema")),
+        "schema_file": str(_copy(settings.schema_file, root / "schema")),
         "checkpoint_root": str(root / "checkpoints"),
         "destination": to_folder(str(settings.serving_folder.resolve())),
         "metadata": metadata_config(settings),
@@ -82,21 +80,8 @@ def local_engines(settings: LocalSettings) -> Engines:
     )
 
 
-def _checked(schema_file: Path) -> Path:
-    try:
-        tfdv.load_schema_text(str(schema_file))
-    except text_format.ParseError as error:
-        raise UserError(
-            f"The schema file {schema_file} can't be read: line {error}.",
-            "Mend it, or take schema/schema.pbtxt.",
-        ) from error
-    return schema_file
-
-
-def _named_by_content(file: Path, folder: Path) -> Path:
-    """A copy whose name tells its content: TFX's cache sees a file's name only."""
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-    copy = folder / digest / file.name
+def _copy(file: Path, folder: Path) -> Path:
+    copy = folder / name_by_content(file)
     if not copy.exists():
         copy.parent.mkdir(parents=True, exist_ok=True)
         partial = copy.with_suffix(".partial")

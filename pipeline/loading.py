@@ -45,6 +45,7 @@ class Layered(BaseSettings):
         cli_kebab_case=True,
         cli_implicit_flags=True,
         cli_hide_none_type=True,
+        cli_use_class_docs_for_groups=True,  # The list of subcommands says what each does.
     )
     default_config: ClassVar[Path]
 
@@ -119,8 +120,9 @@ def _subcommands(kind: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 def _subcommand(annotation: Any) -> type[BaseModel] | None:
     """The model behind `CliSubCommand[...]`, which is an optional one."""
-    models = [a for a in get_args(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
-    return models[0] if models else None
+    choices = get_args(annotation)
+    models = [a for a in choices if isinstance(a, type) and issubclass(a, BaseModel)]
+    return models[0] if models and type(None) in choices else None
 
 
 def _flags(kind: type[BaseModel]) -> set[str]:
@@ -173,13 +175,19 @@ def _config_file(kind: type[Layered], arguments: Sequence[str]) -> Path | None:
 def _explained(kind: type[Layered], error: ValidationError) -> UserError:
     """The first thing wrong, in words of the user: setting, value seen, what is allowed."""
     first: Any = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
-    if first["type"] == "extra_forbidden":
-        return _unknown("setting", name, meanings(kind))
+    place = [str(part) for part in first["loc"] if part != "[key]"]
+    if first["type"] == "extra_forbidden" and len(place) == 1:
+        return _unknown("setting", place[0], meanings(kind))
     message = str(first["msg"]).removeprefix("Value error, ")
-    if not name:
+    if not place:
         return UserError(f"The settings don't fit together: {message}.", "See --help.")
-    meaning = f" ({meanings(kind)[name]})" if meanings(kind).get(name) else ""
+    name = ".".join(place)  # Of a value in a table, with the names of the tables.
+    meaning = f" ({meanings(kind)[place[0]]})" if meanings(kind).get(place[0]) else ""
+    if first["type"] == "missing":
+        return UserError(
+            f"Setting {name} is missing{meaning}.",
+            f"Write it into {kind.default_config}, or give it as an option; see --help.",
+        )
     return UserError(
         f"Setting {name} is {str(first['input'])!r}: {message[0].lower()}{message[1:]}.",
         f"Change {name}{meaning}.",

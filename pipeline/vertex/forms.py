@@ -1,0 +1,97 @@
+"""The forms that Google Cloud asks of names, so that a wrong one is told before anything runs."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator
+
+
+def _form(pattern: str, example: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"write it like {example}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _check_cron(cron: str) -> str:
+    try:
+        CronSim(cron, datetime(2000, 1, 1))
+    except CronSimError as error:
+        raise ValueError("write minute, hour, day, month and weekday, like 0 6 * * 1") from error
+    return cron
+
+
+def _check_time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError("write a place or UTC, like Europe/Berlin or Etc/UTC") from error
+    return name
+
+
+def _check_spec(file: Path) -> Path:
+    if file.suffix not in (".json", ".yaml", ".yml"):
+        raise ValueError("the name must end in .json, .yaml or .yml")
+    return file.expanduser()
+
+
+_ID = r"[a-z][a-z0-9-]*[a-z0-9]"
+_PROJECT = rf"([a-z0-9.-]+:)?{_ID}"
+_REGION = r"[a-z]+-[a-z]+\d+"
+_IMAGE_NAME = r"[\w.-]+(:\d+)?(/[\w.-]+)+"
+
+Project = Annotated[str, _form(_PROJECT, "my-project, an id and not a name or a number")]
+Region = Annotated[str, _form(_REGION, "us-central1, a region and not a zone")]
+ServiceAccount = Annotated[
+    str,
+    _form(r"[\w-]+@[\w.-]+\.gserviceaccount\.com", "runner@my-project.iam.gserviceaccount.com"),
+]
+# What an image without a tag is changes from day to day.
+Image = Annotated[
+    str,
+    _form(
+        rf"{_IMAGE_NAME}(:[\w.-]+|@sha256:[0-9a-f]{{64}})",
+        "us-central1-docker.pkg.dev/my-project/natality/natality:1, with a tag or a digest",
+    ),
+]
+MachineType = Annotated[str, _form(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", "n2-standard-4")]
+Accelerator = Annotated[str, _form(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", "NVIDIA_L4")]
+Network = Annotated[
+    str, _form(r"projects/\d+/global/networks/[\w-]+", "projects/123456/global/networks/default")
+]
+Subnetwork = Annotated[
+    str,
+    _form(
+        rf"(https://www\.googleapis\.com/compute/v1/)?(projects/{_PROJECT}/)?"
+        rf"regions/{_REGION}/subnetworks/[\w-]+",
+        "regions/us-central1/subnetworks/default",
+    ),
+]
+TensorBoard = Annotated[
+    str,
+    _form(
+        rf"projects/[\w:.-]+/locations/{_REGION}/tensorboards/\d+",
+        "projects/123456/locations/us-central1/tensorboards/789",
+    ),
+]
+Folder = Annotated[
+    str,
+    AfterValidator(lambda uri: uri.rstrip("/")),
+    _form(
+        r"gs://[a-z0-9][a-z0-9._-]+[a-z0-9](/[^\s/?#\[\]*]+)*", "gs://my-bucket/natality, a folder"
+    ),
+]
+EndpointName = Annotated[str, _form(r"[\w -]{1,128}", "natality, at most 128 letters and digits")]
+LabelKey = Annotated[str, _form(r"[a-z][a-z0-9_-]{0,62}", "team, in lower case")]
+LabelValue = Annotated[str, _form(r"[a-z0-9_-]{0,63}", "paediatrics, in lower case")]
+Cron = Annotated[str, AfterValidator(_check_cron)]
+TimeZone = Annotated[str, AfterValidator(_check_time_zone)]
+SpecFile = Annotated[Path, AfterValidator(_check_spec)]

@@ -1,0 +1,92 @@
+"""What each command of the Vertex runner takes besides the settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+from pydantic_settings import CliPositionalArg, CliSubCommand
+
+from pipeline.vertex.forms import Cron, SpecFile, TimeZone
+
+
+class Check(BaseModel):
+    """Look whether all that a run needs is there: settings, credentials, APIs, bucket, image."""
+
+
+class Compile(BaseModel):
+    """Write the pipeline spec that Vertex AI runs."""
+
+    output: SpecFile = Field(
+        Path("natality.json"),
+        description="file to write: a whole job as .json, or its spec alone as .yaml",
+    )
+
+
+class Rehearse(BaseModel):
+    """Run the compiled spec on this machine, task by task, as Vertex AI would."""
+
+    from_: str | None = Field(
+        None, alias="from", description="first task to run; what earlier ones made is reused"
+    )
+    births: str = Field(
+        "sample",
+        description="what stands in for BigQuery: 'sample' (50,000 births that come with the "
+        "project), or a Parquet or CSV file, folder or glob with the natality columns",
+    )
+    root: Path = Field(
+        Path("rehearsal"), description="folder that stands in for buckets, and for logs"
+    )
+    parameters: dict[str, str] = Field(
+        {}, description="values of the spec's runtime parameters, as name=value"
+    )
+
+
+class Submit(BaseModel):
+    """Start a run on Vertex AI."""
+
+    wait: bool = Field(False, description="follow the tasks, and end with the outcome of the run")
+    dry_run: bool = Field(False, description="print the request, and send nothing")
+
+
+class CreateSchedule(BaseModel):
+    """Run the pipeline again and again."""
+
+    name: CliPositionalArg[str] = Field(description="how to call the schedule")
+    cron: Cron = Field(description="when to run: minute, hour, day, month and weekday")
+    time_zone: TimeZone = Field("Etc/UTC", description="time zone of these")
+    max_concurrent_runs: int = Field(
+        1, ge=1, le=100, description="runs that may go on at once; others wait for their turn"
+    )
+
+
+class ListSchedules(BaseModel):
+    """List the schedules there are."""
+
+
+class PauseSchedule(BaseModel):
+    """Start no more runs, until it is resumed."""
+
+    name: CliPositionalArg[str] = Field(description="name of the schedule")
+
+
+class ResumeSchedule(BaseModel):
+    """Start runs again."""
+
+    name: CliPositionalArg[str] = Field(description="name of the schedule")
+
+
+class DeleteSchedule(BaseModel):
+    """Remove a schedule; its runs stay."""
+
+    name: CliPositionalArg[str] = Field(description="name of the schedule")
+
+
+class Schedule(BaseModel):
+    """Create, list, pause, resume or delete a recurring run."""
+
+    create: CliSubCommand[CreateSchedule]
+    list: CliSubCommand[ListSchedules]
+    pause: CliSubCommand[PauseSchedule]
+    resume: CliSubCommand[ResumeSchedule]
+    delete: CliSubCommand[DeleteSchedule]

@@ -1,0 +1,200 @@
+"""What a user may choose about runs on Vertex AI, besides what is chosen about the pipeline."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+from pydantic_settings import CliSubCommand, SettingsConfigDict
+
+from pipeline.loading import VERTEX_PREFIX, load
+from pipeline.settings import Settings
+from pipeline.vertex import forms, options
+from pipeline.vertex.scales import SCALES, Scale
+
+SERVING_IMAGE = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
+"""The newest TensorFlow that Google serves ready-made."""
+
+
+class VertexSettings(Settings):
+    """Takes the natality pipeline to Vertex AI, with its Beam steps on Dataflow.
+
+    Each option can also stand in a TOML file (region = "us-central1") or in the environment
+    (NATALITY_VERTEX_REGION=us-central1); flags overrule the environment, the environment overrules
+    the file. vertex.toml.example explains them all.
+    """
+
+    model_config = SettingsConfigDict(cli_prog_name="vertex_runner.py", env_prefix=VERTEX_PREFIX)
+    default_config = Path("vertex.toml")
+
+    project: forms.Project = Field(
+        description="Google Cloud project that runs all of it and pays, BigQuery included"
+    )
+    region: forms.Region = Field(
+        "us-central1", description="region of pipeline, Dataflow, training and endpoint"
+    )
+    run_root: forms.Folder = Field(
+        description="gs:// folder for artifacts, checkpoints, schemas and pushed models"
+    )
+    temp: forms.Folder | None = Field(
+        None,
+        description="gs:// folder for what BigQuery hands over and Dataflow stages, which may be "
+        "deleted after a day; by default, temp below run_root",
+    )
+    service_account: forms.ServiceAccount = Field(
+        description="identity of pipeline, training and Dataflow's workers"
+    )
+    image: forms.Image = Field(description="container image that every task runs in")
+    network: forms.Network | None = Field(
+        None, description="peered network of training jobs; by default, none"
+    )
+    labels: dict[forms.LabelKey, forms.LabelValue] = Field(
+        {}, description="labels of all that costs money, as name=value"
+    )
+    task_timeout: int = Field(
+        360, ge=10, le=10_000, description="minutes after which a task is given up"
+    )
+
+    dataflow_machine_type: forms.MachineType = Field(
+        "n2-standard-4", description="machine type of Dataflow's workers"
+    )
+    dataflow_workers: int = Field(
+        1, ge=1, le=1000, description="workers that a Dataflow job starts with"
+    )
+    dataflow_max_workers: int = Field(
+        10, ge=1, le=1000, description="most workers that a Dataflow job may grow to"
+    )
+    dataflow_disk: int = Field(50, ge=30, le=10_000, description="disk of a worker, in GB")
+    dataflow_subnetwork: forms.Subnetwork | None = Field(
+        None, description="subnetwork of the workers; by default, that of the default network"
+    )
+    dataflow_public_ips: bool = Field(
+        False,
+        description="give workers public addresses; without, the subnetwork needs Private Google "
+        "Access",
+    )
+    dataflow_service_account: forms.ServiceAccount | None = Field(
+        None, description="identity of the workers; by default, service_account"
+    )
+    dataflow_timeout: int = Field(
+        180, ge=10, le=10_000, description="minutes after which Dataflow cancels a job"
+    )
+    dataflow_image: forms.Image | None = Field(
+        None, description="container image of the workers; by default, image"
+    )
+    dataflow_setup_file: str | None = Field(
+        None,
+        pattern=r"/.*setup\.py",
+        description="path of setup.py in the image, for workers that install the project onto "
+        "Beam's own image; by default, they run dataflow_image and install nothing",
+    )
+
+    scale: str = Field(
+        "basic", description=f"size of the training job: {', '.join(SCALES)}, or one of scales"
+    )
+    scales: dict[str, Scale] = Field(
+        {}, description="sizes of your own, as tables in the file; see vertex.toml.example"
+    )
+    training_timeout: int = Field(
+        240, ge=10, le=10_000, description="minutes after which Vertex AI cancels training"
+    )
+    tensorboard: forms.TensorBoard | None = Field(
+        None, description="TensorBoard instance that shows training as it goes; by default, none"
+    )
+
+    push_to: Literal["endpoint", "storage"] = Field(
+        "endpoint", description="deploy a blessed model to an endpoint, or only store it"
+    )
+    endpoint: forms.EndpointName = Field(
+        "natality", description="name of the endpoint; created if there is none"
+    )
+    endpoint_machine_type: forms.MachineType = Field(
+        "n2-standard-2", description="machine type that serves"
+    )
+    endpoint_min_replicas: int = Field(
+        1, ge=1, le=1000, description="fewest machines that serve, day and night"
+    )
+    endpoint_max_replicas: int = Field(
+        2, ge=1, le=1000, description="most machines that serve under load"
+    )
+    endpoint_traffic: int = Field(
+        100,
+        ge=0,
+        le=100,
+        description="per cent of requests that the new model gets; models before it share the rest",
+    )
+    serving_image: forms.Image = Field(SERVING_IMAGE, description="container image that serves")
+
+    check: CliSubCommand[options.Check]
+    compile: CliSubCommand[options.Compile]
+    rehearse: CliSubCommand[options.Rehearse]
+    submit: CliSubCommand[options.Submit]
+    schedule: CliSubCommand[options.Schedule]
+
+    @model_validator(mode="after")
+    def _check_scale(self) -> VertexSettings:
+        if self.scale not in self.all_scales:
+            raise ValueError(
+                f"no scale is called {self.scale!r}; there are {', '.join(self.all_scales)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> VertexSettings:
+        for low, high in (
+            ("dataflow_workers", "dataflow_max_workers"),
+            ("endpoint_min_replicas", "endpoint_max_replicas"),
+            # Else a task is given up on while what it started runs on and costs.
+            ("dataflow_timeout", "task_timeout"),
+            ("training_timeout", "task_timeout"),
+        ):
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(
+                    f"{low} is {getattr(self, low)}, more than {high}, {getattr(self, high)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_regions(self) -> VertexSettings:
+        for name in ("dataflow_subnetwork", "tensorboard"):
+            place = getattr(self, name)
+            if place and self.region not in place.split("/"):
+                raise ValueError(f"{name} is {place!r}, which is not in region {self.region}")
+        return self
+
+    @property
+    def all_scales(self) -> dict[str, Scale]:
+        """Sizes of a training job by name: ours, and the user's, which overrule ours."""
+        return SCALES | self.scales
+
+    @property
+    def artifact_root(self) -> str:
+        """gs:// folder of the artifacts."""
+        return f"{self.run_root}/pipeline"
+
+    @property
+    def temp_root(self) -> str:
+        """gs:// folder of what may be deleted after a day."""
+        return self.temp or f"{self.run_root}/temp"
+
+    @property
+    def serving_folder(self) -> str:
+        """gs:// folder of the pushed models, where they are only stored."""
+        return f"{self.run_root}/serving/natality"
+
+    @property
+    def command(self) -> str | None:
+        """Name of the command that was given, if one was."""
+        commands = ("check", "compile", "rehearse", "submit", "schedule")
+        return next((name for name in commands if getattr(self, name)), None)
+
+
+VertexSettings.__doc__ = inspect.cleandoc(VertexSettings.__doc__ or "")  # As --help shows it.
+
+
+def load_settings(arguments: Sequence[str] = ()) -> VertexSettings:
+    """Reads the settings of the Vertex runner; see `pipeline.loading.load`."""
+    return load(VertexSettings, arguments)

@@ -17,7 +17,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["data*", "models*", "pipeline*", "report*", "schema*"]),
-    py_modules=["local_runner"],
+    py_modules=["local_runner", "vertex_runner"],
     package_data={
         "data": ["*.sql", "*.parquet"],
         "report": ["templates/*"],

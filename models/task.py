@@ -134,7 +134,7 @@ def fit(
             keras.callbacks.BackupAndRestore(
                 os.path.join(checkpoints, "backup"), delete_checkpoint=False
             ),
-            keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False),
+            keras.callbacks.TensorBoard(log_folder(fn_args), write_graph=False),
             keras.callbacks.LambdaCallback(
                 on_epoch_end=lambda i, logs: _report(
                     min((i + 1) * every, fn_args.train_steps), logs
@@ -142,6 +142,11 @@ def fit(
             ),
         ],
     )
+
+
+def log_folder(fn_args: FnArgs) -> str:
+    """Where TensorBoard looks: in the model run, or where a job of Vertex AI is told to write."""
+    return os.environ.get("AIP_TENSORBOARD_LOG_DIR") or fn_args.model_run_dir
 
 
 class _StopAt(keras.callbacks.Callback):

@@ -1,0 +1,68 @@
+"""The command line of the Vertex runner."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from enum import IntEnum
+from pathlib import Path
+
+from rich.console import Console
+
+from data.errors import UserError
+from pipeline.console import log_to, show_error
+from pipeline.vertex.settings import VertexSettings, load_settings
+
+COMMANDS = {
+    "compile": "pipeline.vertex.compile",
+}
+"""The module of each command; its `run(settings, options, console)` returns one of `Exit`.
+
+A module is loaded when it is asked for: most take the seconds that TensorFlow, Beam and TFX do.
+"""
+
+
+class Exit(IntEnum):
+    """Exit statuses."""
+
+    DONE = 0
+    FAILED = 1
+    BAD_SETTINGS = 2
+    INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command line.
+
+    Args:
+        arguments: What stands after the program's name.
+
+    Returns:
+        One of `Exit`.
+    """
+    errors = Console(stderr=True, highlight=False)
+    try:
+        settings = load_settings(arguments)
+        command = _command(settings)
+    except UserError as error:
+        show_error(errors, error)
+        return Exit.BAD_SETTINGS
+    try:
+        with log_to(Path(os.devnull)) as console:  # What libraries say as they load.
+            module = importlib.import_module(COMMANDS[command])
+            return module.run(settings, getattr(settings, command), console)
+    except UserError as error:
+        show_error(errors, error)
+        return Exit.FAILED
+
+
+def _command(settings: VertexSettings) -> str:
+    if settings.command is None:
+        raise UserError("It is not said what to do.", f"Name one of {', '.join(COMMANDS)}.")
+    if settings.command not in COMMANDS:
+        raise UserError(
+            f"The command {settings.command} is not there yet.",
+            f"Name one of {', '.join(COMMANDS)}.",
+        )
+    return settings.command

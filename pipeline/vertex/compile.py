@@ -1,0 +1,126 @@
+"""`compile`: the pipeline as the spec that Vertex AI runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.text import Text
+from tfx import v1 as tfx
+
+from data.errors import UserError
+from pipeline.pipeline import create_pipeline
+from pipeline.vertex.engines import vertex_engines
+from pipeline.vertex.options import Compile
+from pipeline.vertex.settings import VertexSettings
+
+Job = dict[str, Any]
+"""A PipelineJob of Vertex AI, as JSON: `pipelineSpec`, `runtimeConfig`, `displayName`, `labels`."""
+
+
+def compile_job(settings: VertexSettings) -> Job:
+    """Compiles the pipeline.
+
+    Args:
+        settings: What the user chose.
+
+    Returns:
+        The job; the same for the same settings and code.
+
+    Raises:
+        UserError: If the curated schema is none.
+    """
+    config = tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(
+        default_image=settings.image,
+        default_commands=[
+            *("python", "-m", "pipeline.vertex.container"),
+            f"--task-timeout={60 * settings.task_timeout}",
+        ],
+        use_pipeline_spec_2_1=True,
+    )
+    runner = tfx.orchestration.experimental.KubeflowV2DagRunner(config=config)
+    job = runner.run(create_pipeline(settings, vertex_engines(settings)), write_out=False)
+    job["labels"] = job["labels"] | settings.labels
+    # A YAML file holds the spec alone, without the job's `runtimeConfig`.
+    job["pipelineSpec"]["defaultPipelineRoot"] = settings.artifact_root
+    return job
+
+
+def to_text(job: Job, file: Path) -> str:
+    """Writes a job out.
+
+    Args:
+        job: What `compile_job` returned.
+        file: Its suffix says in which format.
+
+    Returns:
+        The whole job as JSON, or its spec alone as YAML: what the clients of Vertex AI and of
+        Kubeflow Pipelines expect of each.
+    """
+    if file.suffix == ".json":
+        return json.dumps(job, indent=2, sort_keys=True) + "\n"
+    return yaml.safe_dump(job["pipelineSpec"], sort_keys=True)
+
+
+def tasks_in_order(spec: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The tasks of a pipeline spec, in an order in which they can run.
+
+    Args:
+        spec: The `pipelineSpec` of a job.
+
+    Returns:
+        By task, the tasks it waits for: those it names, and those whose artifacts or parameters it
+        takes.
+    """
+    waits = {name: _waits_for(task) for name, task in sorted(spec["root"]["dag"]["tasks"].items())}
+    return {name: waits[name] for name in TopologicalSorter(waits).static_order()}
+
+
+def _waits_for(task: Mapping[str, Any]) -> list[str]:
+    inputs = task.get("inputs", {})
+    taken = [*inputs.get("artifacts", {}).values(), *inputs.get("parameters", {}).values()]
+    producers = {
+        source["producerTask"]
+        for value in taken
+        for kind in ("taskOutputArtifact", "taskOutputParameter")
+        if (source := value.get(kind))
+    }
+    return sorted(producers | set(task.get("dependentTasks", [])))
+
+
+def run(settings: VertexSettings, options: Compile, console: Console) -> int:
+    """Writes the spec, and shows what is in it.
+
+    Args:
+        settings: What the user chose.
+        options: The file to write.
+        console: Where to show it.
+
+    Returns:
+        Zero.
+
+    Raises:
+        UserError: If the file can't be written, or the curated schema is none.
+    """
+    job = compile_job(settings)
+    text = to_text(job, options.output)
+    try:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{options.output} can't be written: {error.strerror}.",
+            "Name another file with --output.",
+        ) from error
+    tasks = tasks_in_order(job["pipelineSpec"])
+    size = f"{len(text.encode()) / 1000:,.0f} kB, {len(tasks)} tasks"
+    console.print(Text(str(options.output), "bold").append(f"  {size}", "none"))
+    for name, waits in tasks.items():
+        after = f" after {', '.join(waits)}" if waits else ""
+        console.print(Text(f"  {name}").append(after, "dim"))
+    return 0

@@ -1,0 +1,115 @@
+"""The engines of Vertex AI: BigQuery, Beam on Dataflow, custom jobs, an endpoint and buckets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfx import v1 as tfx
+
+from pipeline.curated import name_by_content
+from pipeline.pipeline import Engines, to_folder
+from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.training import Trainer, training_config
+
+X = tfx.extensions.google_cloud_ai_platform
+
+
+def vertex_engines(settings: VertexSettings) -> Engines:
+    """What runs the pipeline on Vertex AI.
+
+    Args:
+        settings: What the user chose.
+
+    Returns:
+        Engines that keep all they write under the run root.
+
+    Raises:
+        UserError: If the curated schema is none.
+    """
+    pusher, destination = _PUSHERS[settings.push_to]
+    return Engines(
+        pipeline_root=settings.artifact_root,
+        schema_file=schema_uri(settings),
+        checkpoint_root=f"{settings.run_root}/checkpoints",
+        destination=destination(settings),
+        beam_args=_dataflow(settings),
+        trainer=Trainer,
+        training_config=training_config(settings),
+        pusher=pusher,
+    )
+
+
+def schema_uri(settings: VertexSettings) -> str:
+    """Where tasks find the curated schema; a run's submission puts it there.
+
+    Args:
+        settings: What the user chose.
+
+    Returns:
+        A gs:// name that changes with the content, so that TFX's cache sees an edit.
+
+    Raises:
+        UserError: If the file is no schema.
+    """
+    return f"{settings.run_root}/schema/{name_by_content(settings.schema_file)}"
+
+
+def _dataflow(settings: VertexSettings) -> list[str]:
+    account = settings.dataflow_service_account or settings.service_account
+    seconds = 60 * settings.dataflow_timeout
+    options = {
+        "runner": "DataflowRunner",
+        "project": settings.project,  # Also the one that BigQuery bills.
+        "region": settings.region,
+        "temp_location": settings.temp_root,
+        "staging_location": f"{settings.temp_root}/staging",
+        "service_account_email": account,
+        "machine_type": settings.dataflow_machine_type,
+        "num_workers": settings.dataflow_workers,
+        "max_num_workers": settings.dataflow_max_workers,
+        "disk_size_gb": settings.dataflow_disk,
+        "subnetwork": settings.dataflow_subnetwork,
+        # Held by the service itself, whatever becomes of the task that started the job.
+        "dataflow_service_options": f"max_workflow_runtime_walltime_seconds={seconds}",
+        "pickle_library": "cloudpickle",
+        **_package(settings),
+    }
+    flags = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    flags += [f"--labels={name}={value}" for name, value in sorted(settings.labels.items())]
+    return flags if settings.dataflow_public_ips else [*flags, "--no_use_public_ips"]
+
+
+def _package(settings: VertexSettings) -> dict[str, str]:
+    """How workers come by our code and what it needs."""
+    if settings.dataflow_setup_file:
+        return {"setup_file": settings.dataflow_setup_file}
+    return {"sdk_container_image": settings.dataflow_image or settings.image}
+
+
+def _to_endpoint(settings: VertexSettings) -> dict[str, Any]:
+    serving = {
+        "project": settings.project,
+        "endpoint_name": settings.endpoint,
+        "labels": settings.labels,
+        "machine_type": settings.endpoint_machine_type,
+        "min_replica_count": settings.endpoint_min_replicas,
+        "max_replica_count": settings.endpoint_max_replicas,
+        "traffic_percentage": settings.endpoint_traffic,
+    }
+    config = {
+        X.ENABLE_VERTEX_KEY: True,
+        X.VERTEX_REGION_KEY: settings.region,
+        X.VERTEX_CONTAINER_IMAGE_URI_KEY: settings.serving_image,
+        X.SERVING_ARGS_KEY: serving,
+    }
+    return {"custom_config": config}
+
+
+def _to_storage(settings: VertexSettings) -> dict[str, Any]:
+    return to_folder(settings.serving_folder)
+
+
+_PUSHERS = {
+    "endpoint": (X.Pusher, _to_endpoint),
+    "storage": (tfx.components.Pusher, _to_storage),
+}

@@ -1,0 +1,98 @@
+"""The Trainer that trains as a custom job of Vertex AI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfx import types
+from tfx import v1 as tfx
+from tfx.dsl.components.base import executor_spec
+from tfx.extensions.google_cloud_ai_platform.trainer import executor
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import json_utils
+
+from pipeline.vertex.scales import worker_pools
+from pipeline.vertex.settings import VertexSettings
+
+X = tfx.extensions.google_cloud_ai_platform
+
+ENVIRONMENT = {"TF_USE_LEGACY_KERAS": "1"}
+"""What must be set before Python loads TensorFlow in a training container, whose command is TFX's.
+
+`pipeline/vertex/container.py` sees to it for all other tasks.
+"""
+
+
+class Executor(executor.GenericExecutor):
+    """Starts the custom job with the folder of the model run as its output directory.
+
+    Vertex AI tells the job a folder below it, `AIP_TENSORBOARD_LOG_DIR`, and shows what is written
+    there in the TensorBoard instance. The folder is of the run, so that curves of runs don't mix,
+    and is not known when the pipeline is compiled.
+    """
+
+    def Do(  # noqa: N802, TFX's name
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Starts the job and waits for its end.
+
+        Args:
+            input_dict: Of the Trainer.
+            output_dict: Of the Trainer; the URI of the model run is read.
+            exec_properties: Of the Trainer; `custom_config` has the job.
+
+        Raises:
+            RuntimeError: If the job failed or was cancelled.
+        """
+        run = artifact_utils.get_single_uri(output_dict[standard_component_specs.MODEL_RUN_KEY])
+        config = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        job = config[X.TRAINING_ARGS_KEY]["job_spec"]
+        job["base_output_directory"] = {"output_uri_prefix": run}
+        changed = {standard_component_specs.CUSTOM_CONFIG_KEY: json_utils.dumps(config)}
+        super().Do(input_dict, output_dict, exec_properties | changed)
+
+
+class Trainer(X.Trainer):
+    """TFX's Trainer on Vertex AI, with the executor above."""
+
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+
+def training_config(settings: VertexSettings) -> dict[str, Any]:
+    """What the Trainer's executor must know.
+
+    Args:
+        settings: What the user chose.
+
+    Returns:
+        Entries of the Trainer's `custom_config`: the CustomJob, and where it runs.
+    """
+    job: dict[str, Any] = {
+        "worker_pool_specs": worker_pools(
+            settings.all_scales[settings.scale], settings.image, ENVIRONMENT
+        ),
+        "scheduling": {
+            "timeout": {"seconds": 60 * settings.training_timeout},
+            # Workers wait for each other: one that is lost takes all back to the last checkpoint.
+            "restart_job_on_worker_restart": True,
+        },
+        "service_account": settings.service_account,
+    }
+    job |= {
+        name: value
+        for name in ("network", "tensorboard")
+        if (value := getattr(settings, name)) is not None
+    }
+    return {
+        X.ENABLE_VERTEX_KEY: True,
+        X.VERTEX_REGION_KEY: settings.region,
+        X.TRAINING_ARGS_KEY: {
+            "project": settings.project,
+            "display_name": "natality-training",
+            "labels": settings.labels,
+            "job_spec": job,
+        },
+    }

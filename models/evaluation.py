@@ -21,8 +21,8 @@ def eval_config(bounds: Bounds, code: str) -> config_pb2.EvalConfig:
             changes.
 
     Returns:
-        Metrics on all slices; bounds overall and on the slices judged. The bound on the rise is
-        ignored by TFMA where there is no baseline.
+        Metrics on all slices, with 95% confidence intervals; bounds overall and on the slices
+        judged. The bound on the rise is ignored by TFMA where there is no baseline.
     """
     overall = _threshold((), bounds.max_rmse, bounds.max_rmse_rise)
     slices = [
@@ -49,7 +49,14 @@ def eval_config(bounds: Bounds, code: str) -> config_pb2.EvalConfig:
             *(config_pb2.SlicingSpec(feature_keys=[key]) for key in SLICES),
         ],
         metrics_specs=[config_pb2.MetricsSpec(metrics=[*metrics, judged])],
-        options=config_pb2.Options(include_default_metrics={"value": False}),
+        options=config_pb2.Options(
+            include_default_metrics={"value": False},
+            compute_confidence_intervals={"value": True},
+            confidence_intervals=config_pb2.ConfidenceIntervalOptions(
+                # The bootstrap draws groups anew for each sample; it takes twice as long.
+                method=config_pb2.ConfidenceIntervalOptions.JACKKNIFE
+            ),
+        ),
     )
 
 

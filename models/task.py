@@ -14,18 +14,18 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 import tf_keras as keras
-from absl import logging
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from data.errors import UserError
 from models import signatures
+from models.callbacks import BestWeights, Recorder, StopAt, Stretches, write_whole
+from models.history import FILE, History, Parameters
 from models.inputs import training_dataset, transformed_chunks
 from models.model import Hyperparameters, input_sizes, wide_and_deep
 
@@ -78,21 +78,39 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     evaluate = transformed_chunks(fn_args.eval_files, transform).cache()
 
-    network = (
-        input_sizes(transform),
-        mean_label(train_chunks),
-        fn_args.train_steps,
-        Hyperparameters(),
-    )
+    options = Hyperparameters()
+    network = (input_sizes(transform), mean_label(train_chunks), fn_args.train_steps, options)
     with strategy.scope():
         model = wide_and_deep(*network)
     checkpoints = checkpoint_folder(fn_args, training)
-    best = BestWeights(os.path.join(checkpoints, "best"), write=chief)
-    fit(model, train, evaluate, fn_args, training, checkpoints, best)
+    stretches = Stretches(fn_args.train_steps, training.checkpoint_every)
+    best = BestWeights(os.path.join(checkpoints, "best"), stretches, write=chief)
+    recorder = Recorder(
+        os.path.join(checkpoints, "history.json"),
+        log_folder(fn_args),
+        stretches,
+        training.batch_size,
+        write=chief,
+    )
+    fit(model, train, evaluate, stretches, checkpoints, best, recorder)
     if chief:
         # A copy outside the strategy: to save one that is inside, all workers would have to.
         exported = wide_and_deep(*network)
-        best.load_into(exported)
+        best_step = best.load_into(exported)
+        history = History(
+            steps=fn_args.train_steps,
+            batch_size=training.batch_size,
+            seed=training.seed,
+            examples_per_second=recorder.examples_per_second,
+            resumed_from=recorder.resumed_from,
+            best_step=best_step,
+            records=recorder.records,
+            parameters=Parameters(
+                wide=exported.linear_model.count_params(), deep=exported.dnn_model.count_params()
+            ),
+            hyperparameters=asdict(options),
+        )
+        write_whole(os.path.join(fn_args.model_run_dir, FILE), history.to_json())
         signatures.save(exported, transform, fn_args.serving_model_dir)
         tf.io.gfile.rmtree(checkpoints)
 
@@ -101,44 +119,37 @@ def fit(
     model: keras.Model,
     train: tf.data.Dataset,
     evaluate: tf.data.Dataset,
-    fn_args: FnArgs,
-    training: Training,
+    stretches: Stretches,
     checkpoints: str,
     best: BestWeights,
+    recorder: Recorder,
 ) -> None:
     """Trains in place, from the last checkpoint if there is one.
-
-    Keras counts epochs; here an "epoch" is the stretch of steps from one checkpoint to the next.
 
     Args:
         model: A compiled model.
         train: Endless batches.
         evaluate: The eval split, once.
-        fn_args: `train_steps` and `model_run_dir` (for TensorBoard) are read.
-        training: Batch size and checkpoint distance.
+        stretches: How many steps, and how many from one checkpoint to the next.
         checkpoints: Folder for the last checkpoint.
         best: Keeps the weights that do best on the eval split.
+        recorder: Records the stretches.
     """
-    every = min(training.checkpoint_every, fn_args.train_steps)
     model.fit(
         train,
-        steps_per_epoch=every,
-        epochs=-(-fn_args.train_steps // every),
+        steps_per_epoch=stretches.length,
+        epochs=stretches.count,
         validation_data=evaluate,
         verbose=0,
         callbacks=[
-            _StopAt(fn_args.train_steps, every),
-            # Before the checkpoint: a kill between the two repeats some steps, but loses no best.
+            StopAt(stretches),
+            # Before the checkpoint: a kill between repeats some steps, but loses neither the best
+            # nor the record of a stretch.
             best,
+            recorder,
             # Kept to the end, so that a kill while the model is exported repeats no training.
             keras.callbacks.BackupAndRestore(
                 os.path.join(checkpoints, "backup"), delete_checkpoint=False
-            ),
-            keras.callbacks.TensorBoard(log_folder(fn_args), write_graph=False),
-            keras.callbacks.LambdaCallback(
-                on_epoch_end=lambda i, logs: _report(
-                    min((i + 1) * every, fn_args.train_steps), logs
-                )
             ),
         ],
     )
@@ -147,74 +158,6 @@ def fit(
 def log_folder(fn_args: FnArgs) -> str:
     """Where TensorBoard looks: in the model run, or where a job of Vertex AI is told to write."""
     return os.environ.get("AIP_TENSORBOARD_LOG_DIR") or fn_args.model_run_dir
-
-
-class _StopAt(keras.callbacks.Callback):
-    """Stops after a number of steps, where the last stretch between checkpoints is shorter."""
-
-    def __init__(self, steps: int, every: int) -> None:
-        super().__init__()
-        self._supports_tf_logs = True  # Else Keras would wait for the metrics of every step.
-        self._steps = steps
-        self._every = every
-        self._done = 0
-
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._done = epoch * self._every
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._done += 1
-        if self._done >= self._steps:
-            self.model.stop_training = True
-
-
-class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights that did best on the eval split, also across restarts.
-
-    Args:
-        folder: Where to keep them.
-        write: Whether this process writes; the chief alone does.
-    """
-
-    def __init__(self, folder: str, *, write: bool) -> None:
-        super().__init__()
-        self._folder = folder
-        self._write = write
-        self._record = os.path.join(folder, "best.json")
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Saves the weights if they are the best so far."""
-        rmse = float(logs["val_rmse"])
-        # No number is less than NaN, nor NaN than any: weights that diverged are never the best.
-        if not self._write or not rmse < self._read().get("rmse", float("inf")):
-            return
-        tf.io.gfile.makedirs(self._folder)
-        weights = os.path.join(self._folder, f"weights-{epoch}")
-        self.model.save_weights(weights)
-        # The record is renamed into place last, so that a kill leaves the previous best whole.
-        with tf.io.gfile.GFile(self._record + ".partial", "w") as file:
-            file.write(json.dumps({"rmse": rmse, "weights": weights}))
-        tf.io.gfile.rename(self._record + ".partial", self._record, overwrite=True)
-
-    def load_into(self, model: keras.Model) -> None:
-        """Puts the best weights into `model`.
-
-        Raises:
-            UserError: If no weights were ever good enough to keep.
-        """
-        record = self._read()
-        if not record:
-            raise UserError(
-                "Training diverged: the error on the eval split was never a number.",
-                "Lower the learning rates in models/model.py, or look for extreme weights.",
-            )
-        model.load_weights(record["weights"]).expect_partial()
-
-    def _read(self) -> dict[str, Any]:
-        if not tf.io.gfile.exists(self._record):
-            return {}
-        with tf.io.gfile.GFile(self._record) as file:
-            return json.loads(file.read())
 
 
 def mean_label(chunks: tf.data.Dataset) -> float:
@@ -259,12 +202,3 @@ def checkpoint_folder(fn_args: FnArgs, training: Training) -> str:
     ]
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     return os.path.join(training.checkpoint_root, key)
-
-
-def _report(step: int, logs: Mapping[str, float]) -> None:
-    logging.info(
-        "step %d: rmse %.4f lb on train, %.4f lb on eval",
-        step,
-        logs["rmse"],
-        logs["val_rmse"],
-    )

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,12 +28,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from data.errors import UserError
+from models import history
+from models.callbacks import BestWeights, Recorder, Stretches
 from models.features import LABEL
 from models.inputs import training_dataset, transformed_chunks
 from models.model import Hyperparameters, input_sizes, wide_and_deep
 from models.names import EXAMPLES, PREDICTION
 from models.task import (
-    BestWeights,
     Training,
     checkpoint_folder,
     choose_strategy,
@@ -94,8 +96,16 @@ class Run:
         evaluate = transformed_chunks(args.eval_files, transform)
         self.model = wide_and_deep(input_sizes(transform), 7.2, args.train_steps, Hyperparameters())
         folder = checkpoint_folder(args, training)
-        self.best = BestWeights(os.path.join(folder, "best"), write=True)
-        fit(self.model, batches, evaluate, args, training, folder, self.best)
+        stretches = Stretches(args.train_steps, training.checkpoint_every)
+        best = BestWeights(os.path.join(folder, "best"), stretches, write=True)
+        self.recorder = Recorder(
+            os.path.join(folder, "history.json"),
+            args.model_run_dir,
+            stretches,
+            training.batch_size,
+            write=True,
+        )
+        fit(self.model, batches, evaluate, stretches, folder, best, self.recorder)
 
     @property
     def steps(self) -> list[int]:
@@ -124,6 +134,22 @@ def test_what_is_done_is_not_done_again_after_a_kill_during_the_export(
     assert first.steps == second.steps == [25, 25]
     for one, other in zip(first.model.get_weights(), second.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+    assert [record.step for record in first.recorder.records] == [10, 20, 25]
+    assert second.recorder.records == first.recorder.records
+    assert (first.recorder.resumed_from, second.recorder.resumed_from) == ((), (25,))
+
+
+def test_a_stretch_that_was_killed_before_its_checkpoint_is_recorded_once(
+    make_fn_args, transform, tmp_path
+):
+    args = make_fn_args(tmp_path, steps=20, checkpoint_every=10, batch_size=32)
+    first = Run(args, transform)
+    shutil.rmtree(next(tmp_path.glob("checkpoints/*/backup")))
+    second = Run(args, transform)
+    assert [record.step for record in second.recorder.records] == [10, 20]
+    assert second.recorder.records[0].seconds != first.recorder.records[0].seconds
+    assert second.recorder.resumed_from == (0,)
+    assert list(curve(args, "train")) == [10, 20]
 
 
 def saved_steps(checkpoints: Path) -> int:
@@ -172,17 +198,51 @@ def test_a_killed_training_continues_from_its_last_checkpoint_and_keeps_its_best
     assert not list(checkpoints.iterdir())
     (features, _), *_ = transformed_chunks(args.eval_files, transform)
     np.testing.assert_allclose(predictions(args), expected(features)[:, 0], rtol=1e-5)
-    # The first run's curve may lack what it had not yet written; none has a stretch twice.
-    events = EventAccumulator(str(Path(args.model_run_dir, "validation"))).Reload()
-    stretches = [event.step for event in events.Tensors("epoch_rmse")]
-    assert stretches == sorted(set(stretches))
-    assert stretches[-1] == 7
-
-
-def test_tensorboard_gets_the_error_of_both_splits(trained):
+    # The record and the curves are whole, though two processes made them.
+    record = history.read(args.model_run_dir)
+    assert record.resumed_from == (done,)
+    assert [stretch.step for stretch in record.records] == list(range(50, 401, 50))
+    assert record.best_step == best["step"]
     for split in ("train", "validation"):
-        events = EventAccumulator(str(Path(trained.model_run_dir, split))).Reload()
-        assert [event.step for event in events.Tensors("epoch_rmse")] == [0, 1, 2]
+        assert list(curve(args, split)) == list(range(50, 401, 50))
+
+
+def curve(args: FnArgs, split: str) -> dict[int, float]:
+    """RMSE by step, as TensorBoard draws it; no step may be there twice."""
+    events = EventAccumulator(str(Path(args.model_run_dir, split))).Reload().Tensors("rmse")
+    values = {event.step: float(tf.make_ndarray(event.tensor_proto)) for event in events}
+    assert len(values) == len(events)
+    return values
+
+
+def test_tensorboard_has_the_error_of_both_splits_by_step(trained):
+    records = history.read(trained.model_run_dir).records
+    assert curve(trained, "train") == pytest.approx({r.step: r.rmse for r in records})
+    assert curve(trained, "validation") == pytest.approx({r.step: r.val_rmse for r in records})
+
+
+def test_the_record_of_a_training_is_that_of_its_model(trained, births):
+    record = history.read(trained.model_run_dir)
+    assert [stretch.step for stretch in record.records] == [50, 100, 150]
+    assert (record.steps, record.batch_size, record.seed) == (150, 256, 1)
+    assert record.resumed_from == ()
+    assert record.best_step == min(record.records, key=lambda r: r.val_rmse).step
+    error = float(np.sqrt(np.mean((predictions(trained) - labels(births)) ** 2)))
+    assert record.best.val_rmse == pytest.approx(error, abs=1e-4)
+    for stretch in record.records:
+        assert stretch.val_loss == pytest.approx(stretch.val_rmse**2, rel=1e-4)
+        assert stretch.examples_per_second == pytest.approx(50 * 256 / stretch.seconds)
+    seconds = sum(stretch.seconds for stretch in record.records)
+    assert record.examples_per_second == pytest.approx(150 * 256 / seconds)
+    assert record.hyperparameters["hidden_units"] == list(Hyperparameters().hidden_units)
+
+
+def test_the_record_counts_the_weights_of_each_half(trained, transform):
+    sizes = input_sizes(transform)
+    found = history.read(trained.model_run_dir).parameters
+    assert found.wide == sum(sizes.values())
+    model = wide_and_deep(sizes, 7.2, 1, Hyperparameters())
+    assert found.wide + found.deep == model.count_params()
 
 
 def test_the_checkpoints_are_gone_once_the_model_is_there(trained):
@@ -197,14 +257,16 @@ class TestBestWeights:
 
     def told(self, folder: Path, model: keras.Model, weight: float, rmse: float, **kw: Any) -> None:
         """A training, perhaps another one, that has a weight and sees an error on eval."""
-        best = BestWeights(str(folder), **({"write": True} | kw))
+        best = BestWeights(str(folder), Stretches(40, 10), **({"write": True} | kw))
         best.set_model(model)
         model.set_weights([np.array([[weight]])])
-        best.on_epoch_end(int(weight), {"val_rmse": rmse})
+        best.on_epoch_end(int(weight) - 1, {"val_rmse": rmse})
 
     def best(self, folder: Path, model: keras.Model) -> float:
-        BestWeights(str(folder), write=False).load_into(model)
-        return float(model.get_weights()[0][0, 0])
+        step = BestWeights(str(folder), Stretches(40, 10), write=False).load_into(model)
+        weight = float(model.get_weights()[0][0, 0])
+        assert step == 10 * weight
+        return weight
 
     def test_the_least_error_wins_also_across_restarts(self, tmp_path, model):
         for weight, rmse in [(1, 1.3), (2, 1.1), (3, 1.2), (4, 1.1)]:
@@ -329,6 +391,8 @@ def test_two_workers_train_one_model(
     # Both made every step, of the same network.
     assert list(chief) == [50, 70]
     assert other == chief
+    assert [r.step for r in history.read(args.model_run_dir).records] == [50, 70]
+    assert list(curve(args, "validation")) == [50, 70]
     assert [path.name for path in tmp_path.glob("*/model")] == ["model"]
     args.serving_model_dir = str(tmp_path / "chief" / "model")
     found = predictions(args)

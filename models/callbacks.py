@@ -1,0 +1,248 @@
+"""What happens between the stretches of a training: keep the best, record, stop at the right step.
+
+Keras counts epochs; here an "epoch" is a stretch of steps, from one checkpoint to the next.
+"""
+
+# Keras and TensorFlow carry no types; the checker guesses those of parameters from their defaults.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+from absl import logging
+
+from data.errors import UserError
+from models.history import Record, records_from_json, records_to_json
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """How a training is divided.
+
+    Attributes:
+        steps: Steps of the whole training.
+        checkpoint_every: Steps from one checkpoint to the next; the last stretch may be shorter.
+    """
+
+    steps: int
+    checkpoint_every: int
+
+    @property
+    def length(self) -> int:
+        """Steps of a stretch."""
+        return min(self.checkpoint_every, self.steps)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return -(-self.steps // self.length)
+
+    def begin(self, epoch: int) -> int:
+        """Steps made before a stretch."""
+        return epoch * self.length
+
+    def end(self, epoch: int) -> int:
+        """Steps made after it."""
+        return min(self.begin(epoch + 1), self.steps)
+
+
+class StopAt(keras.callbacks.Callback):
+    """Stops after the last step, where the last stretch is shorter than the others.
+
+    Args:
+        stretches: How the training is divided.
+    """
+
+    def __init__(self, stretches: Stretches) -> None:
+        super().__init__()
+        self._supports_tf_logs = True  # Else Keras would wait for the metrics of every step.
+        self._stretches = stretches
+        self._done = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Counts from where the stretch begins."""
+        self._done = self._stretches.begin(epoch)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Counts the step."""
+        self._done += 1
+        if self._done >= self._stretches.steps:
+            self.model.stop_training = True
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Keeps the weights that did best on the eval split, also across restarts.
+
+    Args:
+        folder: Where to keep them.
+        stretches: How the training is divided.
+        write: Whether this process writes; the chief alone does.
+    """
+
+    def __init__(self, folder: str, stretches: Stretches, *, write: bool) -> None:
+        super().__init__()
+        self._folder = folder
+        self._stretches = stretches
+        self._write = write
+        self._record = os.path.join(folder, "best.json")
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Saves the weights if they are the best so far."""
+        rmse = float(logs["val_rmse"])
+        # No number is less than NaN, nor NaN than any: weights that diverged are never the best.
+        if not self._write or not rmse < _read(self._record).get("rmse", float("inf")):
+            return
+        tf.io.gfile.makedirs(self._folder)
+        step = self._stretches.end(epoch)
+        weights = os.path.join(self._folder, f"weights-{step}")
+        self.model.save_weights(weights)
+        # The record comes last, so that a kill leaves the previous best whole.
+        write_whole(self._record, json.dumps({"step": step, "rmse": rmse, "weights": weights}))
+
+    def load_into(self, model: keras.Model) -> int:
+        """Puts the best weights into `model`.
+
+        Returns:
+            The step at which they were kept.
+
+        Raises:
+            UserError: If no weights were ever good enough to keep.
+        """
+        record = _read(self._record)
+        if not record:
+            raise UserError(
+                "Training diverged: the error on the eval split was never a number.",
+                "Lower the learning rates in models/model.py, or look for extreme weights.",
+            )
+        model.load_weights(record["weights"]).expect_partial()
+        return record["step"]
+
+
+class Recorder(keras.callbacks.Callback):
+    """Records every stretch, also across restarts: in a file, for TensorBoard and in the log.
+
+    Args:
+        file: Where the record is kept until the training ends.
+        log_dir: Folder of TensorBoard's log.
+        stretches: How the training is divided.
+        batch_size: Examples per step, over all workers.
+        write: Whether this process writes files; the chief alone does.
+    """
+
+    def __init__(
+        self, file: str, log_dir: str, stretches: Stretches, batch_size: int, *, write: bool
+    ) -> None:
+        super().__init__()
+        self._file = file
+        self._log_dir = log_dir
+        self._stretches = stretches
+        self._batch_size = batch_size
+        self._write = write
+        self._started = False
+        self._clock = 0.0
+        self._seconds = 0.0
+        self._curves: dict[str, tf.summary.SummaryWriter] = {}
+        self.records: tuple[Record, ...] = ()
+        self.resumed_from: tuple[int, ...] = ()
+
+    @property
+    def examples_per_second(self) -> float:
+        """Over all stretches, without evaluation."""
+        return self._stretches.steps * self._batch_size / sum(r.seconds for r in self.records)
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Starts the clock."""
+        self._start(self._stretches.begin(epoch))
+        self._clock = time.monotonic()
+
+    def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Stops the clock: what follows is the look at the eval split."""
+        self._seconds = time.monotonic() - self._clock
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Records the stretch."""
+        step = self._stretches.end(epoch)
+        logging.info(
+            "step %d: rmse %.4f lb on train, %.4f lb on eval", step, logs["rmse"], logs["val_rmse"]
+        )
+        examples = (step - self._stretches.begin(epoch)) * self._batch_size
+        record = Record(
+            step=step,
+            **{name: float(logs[name]) for name in ("loss", "rmse", "val_loss", "val_rmse")},
+            seconds=self._seconds,
+            examples_per_second=examples / self._seconds,
+        )
+        self.records += (record,)
+        self._save()
+        self._draw(record)
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Closes TensorBoard's log; where all had been done before, this is all there is to do."""
+        self._start(self._stretches.steps)
+        for curve in self._curves.values():
+            curve.close()
+
+    def _start(self, step: int) -> None:
+        """Takes up the record of a training that goes on from this step; once."""
+        if self._started or not self._write:
+            return
+        self._started = True
+        kept = _read(self._file)
+        if kept:
+            # A stretch that was recorded, but killed before its checkpoint, is made again.
+            records = records_from_json(kept["records"])
+            self.records = tuple(record for record in records if record.step <= step)
+            self.resumed_from = (*kept["resumed_from"], step)
+            self._save()
+        for split in ("train", "validation"):
+            folder = os.path.join(self._log_dir, split)
+            # What a killed attempt drew is drawn again: its last points may be missing.
+            if tf.io.gfile.exists(folder):
+                tf.io.gfile.rmtree(folder)
+            self._curves[split] = tf.summary.create_file_writer(folder)
+        for record in self.records:
+            self._draw(record)
+
+    def _save(self) -> None:
+        if self._write:
+            tf.io.gfile.makedirs(os.path.dirname(self._file))
+            told = {"resumed_from": self.resumed_from, "records": records_to_json(self.records)}
+            write_whole(self._file, json.dumps(told))
+
+    def _draw(self, record: Record) -> None:
+        values = {
+            "train": {"loss": record.loss, "rmse": record.rmse},
+            "validation": {"loss": record.val_loss, "rmse": record.val_rmse},
+        }
+        for split, curve in self._curves.items():
+            with curve.as_default():
+                for name, value in values[split].items():
+                    tf.summary.scalar(name, value, step=record.step)
+            curve.flush()
+
+
+def write_whole(file: str, text: str) -> None:
+    """Writes a file that a kill leaves as it was, or as it shall be.
+
+    Args:
+        file: Its name, on any file system that TensorFlow knows.
+        text: What it shall hold.
+    """
+    with tf.io.gfile.GFile(file + ".partial", "w") as partial:
+        partial.write(text)
+    tf.io.gfile.rename(file + ".partial", file, overwrite=True)
+
+
+def _read(file: str) -> dict[str, Any]:
+    if not tf.io.gfile.exists(file):
+        return {}
+    with tf.io.gfile.GFile(file) as text:
+        return json.loads(text.read())

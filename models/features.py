@@ -178,6 +178,9 @@ FEATURES: tuple[Feature, ...] = (
     Category("alcohol_use", ("True", "False", UNKNOWN), "whether the mother drinks"),
 )
 
+ULTRASOUND = ("is_male", "plurality")
+"""What an ultrasound tells; the two examples made of each birth differ in these alone."""
+
 CROSSES: tuple[Cross, ...] = (
     Cross(("mother_age", "gestation_weeks"), buckets=4_000),
     Cross(("is_male", "plurality"), buckets=100),

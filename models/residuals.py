@@ -7,8 +7,10 @@ of all batches on any Beam runner, derives the metrics and their change from the
 the thresholds and writes its usual output.
 
 TFMA's confidence intervals come of a jackknife: it deals what it is given of each slice into 20
-buckets, at random, and sees how much a metric moves as each is left out. So it is given groups of
-rows: many enough for buckets of about one size, and their number does not grow with the eval split.
+buckets, at random and without a seed, and sees how much a metric moves as each is left out. So it
+is given groups of births: many enough for buckets of about one size, and their number does not grow
+with the eval split. A birth's two examples are in one group, for they err alike: taken for
+independent, they would make intervals too narrow by up to a third.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
-from models.features import BANDS, GROUPS
 from models.names import PREDICTION
+from models.slicing import BIRTH_GROUPS, groups_of_births, slices_of_rows
 
 SUMS_KEY = "residual_sums"
 """Key of the extract that holds the sums by model name."""
@@ -46,13 +48,9 @@ FORMULAS: dict[str, Callable[[np.ndarray], float]] = {
 }
 """Metrics by name, in pounds; calibration is mean prediction over mean label."""
 
-ROW_GROUPS = 100
-"""Groups into which the rows of each slice are dealt. With as many, the intervals are as steady as
-if TFMA dealt single rows."""
-
-MIN_ROWS = 30
-"""Rows below which a slice has no confidence intervals: of the 95% intervals of an RMSE over 10
-rows only 85% hold the truth, over 30 rows 90%."""
+MIN_GROUPS = 26
+"""Groups that thirty births fill. A slice that fills fewer has no confidence intervals: of the 95%
+intervals of an RMSE over ten births only 85% hold the truth, over thirty 90%."""
 
 JUDGED = "judged_root_mean_squared_error"
 """RMSE of slices large enough to judge; 0 for the others, so no bound stops them."""
@@ -184,7 +182,7 @@ def custom_extractors(
 
 
 class _SumBySlice(beam.PTransform):
-    """Turns batches into `ROW_GROUPS` extracts per slice found in them."""
+    """Turns batches into `BIRTH_GROUPS` extracts per slice found in them."""
 
     def __init__(self, eval_config: config_pb2.EvalConfig) -> None:
         super().__init__()
@@ -203,33 +201,31 @@ class _SumBySlice(beam.PTransform):
 def _sum_by_slice(
     batch: tfma.Extracts, slices: Sequence[tuple[str, ...]], models: Sequence[str]
 ) -> Iterator[tuple[tuple, np.ndarray]]:
-    """The slices of a batch, each with its sums, `[models, ROW_GROUPS, 5]`."""
+    """The slices of a batch, each with its sums, `[models, BIRTH_GROUPS, 5]`."""
     labels = _by_model(batch[tfma.LABELS_KEY], models)
     predictions = _by_model(batch[tfma.PREDICTIONS_KEY], models)
     terms = np.concatenate([_terms(labels[model], predictions[model]) for model in models])
     rows = terms.shape[1]
-    # Without a seed, as TFMA deals the groups: intervals differ a little from run to run. By place
-    # in the batch would not do, since Beam makes batches of any size, also of one.
-    groups = np.random.default_rng().integers(ROW_GROUPS, size=rows)
+    groups = groups_of_births(batch[tfma.FEATURES_KEY])
     for keys in slices:
-        found, places = _slices_of_rows(batch[tfma.FEATURES_KEY], keys, rows)
-        cells, size = places * ROW_GROUPS + groups, len(found) * ROW_GROUPS
+        found, places = slices_of_rows(batch[tfma.FEATURES_KEY], keys, rows)
+        cells, size = places * BIRTH_GROUPS + groups, len(found) * BIRTH_GROUPS
         sums = np.stack([np.bincount(cells, term, size) for term in terms])
-        by_slice = sums.reshape(len(models), -1, len(found), ROW_GROUPS).transpose(2, 0, 3, 1)
+        by_slice = sums.reshape(len(models), -1, len(found), BIRTH_GROUPS).transpose(2, 0, 3, 1)
         yield from zip(found, by_slice, strict=True)
 
 
 def _extract_per_group(
     sums_of_slice: tuple[tuple, np.ndarray], models: Sequence[str]
 ) -> Iterator[tfma.Extracts]:
-    """What TFMA deals: also groups without rows, so that the slice is in each of its samples."""
+    """What TFMA deals: also empty groups, so that the slice is in each of its samples."""
     slice_key, sums = sums_of_slice
-    if sums[0, :, COUNT].sum() < MIN_ROWS:
-        # All rows in one group: whatever TFMA leaves out, no interval comes of it.
+    if np.count_nonzero(sums[0, :, COUNT]) < MIN_GROUPS:
+        # All births in one group: whatever TFMA leaves out, no interval comes of it.
         whole = sums.sum(axis=1)
         sums = np.zeros_like(sums)
         sums[:, 0] = whole
-    for group in range(ROW_GROUPS):
+    for group in range(BIRTH_GROUPS):
         by_model = dict(zip(models, sums[:, group], strict=True))
         yield {tfma.SLICE_KEY_TYPES_KEY: [slice_key], SUMS_KEY: by_model}
 
@@ -245,43 +241,3 @@ def _terms(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     """What each example adds to the sums, `[5, examples]`."""
     errors = predictions - labels
     return np.stack([np.ones_like(labels), labels, predictions, np.abs(errors), errors**2])
-
-
-def _slices_of_rows(
-    features: dict[str, Any], keys: tuple[str, ...], rows: int
-) -> tuple[list[tuple], np.ndarray]:
-    """The slices that a batch has for these keys, and the place among them of each row's."""
-    if not keys:
-        return [()], np.zeros(rows, np.int64)
-    columns = np.stack([slice_values(features, key) for key in keys], axis=1)
-    values, places = np.unique(columns, axis=0, return_inverse=True)
-    found = [tuple(zip(keys, map(str, value), strict=True)) for value in values]
-    return found, places.reshape(-1)
-
-
-def slice_values(features: dict[str, Any], key: str) -> np.ndarray:
-    """The value of a slicing feature for each example of a batch.
-
-    Args:
-        features: Raw columns by name, dense, `[batch]` or `[batch, 1]`.
-        key: A column, or the name of one of `models.features.BANDS` or `GROUPS`.
-
-    Returns:
-        Strings, `[batch]`.
-    """
-    for band in BANDS:
-        if band.name == key:
-            places = np.digitize(np.asarray(features[band.source]).reshape(-1), band.edges)
-            return np.asarray(band.labels)[places]
-    for group in GROUPS:
-        if group.name == key:
-            names = dict(group.names)
-            return np.asarray(
-                [names.get(v, group.otherwise) for v in _words(features[group.source])]
-            )
-    return np.asarray(_words(features[key]))
-
-
-def _words(column: Any) -> list[str]:
-    flat = np.asarray(column).reshape(-1)
-    return [v.decode() if isinstance(v, bytes) else str(v) for v in flat]

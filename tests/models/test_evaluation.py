@@ -19,6 +19,7 @@ import tensorflow as tf
 import tensorflow_data_validation as tfdv
 import tensorflow_model_analysis as tfma
 from apache_beam.options.pipeline_options import PipelineOptions
+from tensorflow_model_analysis.api.types import VarLenTensorValue
 from tensorflow_model_analysis.proto import config_pb2
 from tfx.components.evaluator.executor import Executor
 from tfx.types import artifact_utils, standard_artifacts
@@ -29,7 +30,8 @@ from models.bounds import Bounds
 from models.evaluation import eval_config
 from models.features import BANDS, LABEL, SLICES, UNKNOWN
 from models.names import EXAMPLES, PREDICTION
-from models.residuals import FORMULAS, JUDGED, MIN_ROWS, ROW_GROUPS, slice_values
+from models.residuals import FORMULAS, JUDGED
+from models.slicing import BIRTH_GROUPS, groups_of_births, slice_values
 from schema.propose import CURATED
 
 Row = dict[str, Any]
@@ -397,19 +399,38 @@ class TestVerdict:
         assert verdict.failures == {((), "root_mean_squared_error", "change")}
 
 
-def resampled(births: list[Row], more: float = 0.0) -> dict[str, np.ndarray]:
-    """Metrics of a rule over a thousand bootstrap samples of these births."""
-    draws = np.random.default_rng(1).integers(len(births), size=(1000, len(births)))
-    labels = column(births, LABEL.name)
-    predictions = weigh(column(births, "gestation_weeks")) + more
-    errors = (predictions - labels)[draws]
-    mean_label, mean_prediction = labels[draws].mean(axis=1), predictions[draws].mean(axis=1)
+def birth_of_rows(rows: list[Row]) -> np.ndarray:
+    """A number for each birth; its two examples have the same."""
+    numbers: dict[tuple, int] = {}
+    return np.array(
+        [
+            numbers.setdefault(
+                tuple(value for name, value in row.items() if name not in ("is_male", "plurality")),
+                len(numbers),
+            )
+            for row in rows
+        ]
+    )
+
+
+def resampled(rows: list[Row], more: float = 0.0) -> dict[str, np.ndarray]:
+    """Metrics of a rule over a thousand bootstrap samples of the births in these rows."""
+    birth = birth_of_rows(rows)
+    labels = column(rows, LABEL.name)
+    predictions = weigh(column(rows, "gestation_weeks")) + more
+    errors = predictions - labels
+    draws = np.random.default_rng(1).integers(birth.max() + 1, size=(1000, birth.max() + 1))
+
+    def total(terms: np.ndarray) -> np.ndarray:
+        return np.bincount(birth, terms)[draws].sum(axis=1)
+
+    count = total(np.ones_like(labels))
     return {
-        "root_mean_squared_error": np.sqrt(np.mean(errors**2, axis=1)),
-        "mean_absolute_error": np.mean(np.abs(errors), axis=1),
-        "mean_label": mean_label,
-        "mean_prediction": mean_prediction,
-        "calibration": mean_prediction / mean_label,
+        "root_mean_squared_error": np.sqrt(total(errors**2) / count),
+        "mean_absolute_error": total(np.abs(errors)) / count,
+        "mean_label": total(labels) / count,
+        "mean_prediction": total(predictions) / count,
+        "calibration": total(predictions) / total(labels),
     }
 
 
@@ -417,7 +438,7 @@ def assert_widths(
     intervals: dict[SliceKey, dict[str, tuple[float, float]]],
     samples: dict[SliceKey, dict[str, np.ndarray]],
 ) -> None:
-    """The intervals are as wide as those of a bootstrap over rows.
+    """The intervals are as wide as those of a bootstrap over births.
 
     TFMA resamples 20 times, so a width is known to about 20% only; their mean is, to 4%.
     """
@@ -435,27 +456,37 @@ def assert_widths(
 class TestIntervals:
     """95% confidence intervals, by TFMA's jackknife."""
 
-    def test_they_are_as_wide_as_a_bootstrap_over_rows_has_them(self, first, births):
+    # Where slices begin to have them; it depends on how births fall into groups.
+    FEW, ENOUGH = 20, 45
+
+    @pytest.fixture(scope="class")
+    def sizes(self, births) -> dict[SliceKey, int]:
+        """Births by slice."""
         slices = expected_slices(births["eval"])
-        found = {key: of for key, of in first.intervals.items() if len(slices[key]) >= MIN_ROWS}
-        # Slices with fewer rows than there are groups of rows, too.
-        assert min(len(slices[key]) for key in found) < ROW_GROUPS < len(slices[()])
-        by_name = {
-            key: {name: bounds for (_, name), bounds in of.items()} for key, of in found.items()
+        return {key: int(birth_of_rows(rows).max()) + 1 for key, rows in slices.items()}
+
+    def test_they_are_as_wide_as_a_bootstrap_over_births_has_them(self, first, births, sizes):
+        slices = expected_slices(births["eval"])
+        found = {
+            key: {name: bounds for (_, name), bounds in of.items()}
+            for key, of in first.intervals.items()
+            if sizes[key] >= self.ENOUGH
         }
-        assert_widths(by_name, {key: resampled(slices[key]) for key in found})
-        for key, bounds in by_name.items():
+        # Slices with fewer births than there are groups, too; and each birth is there twice.
+        assert min(sizes[key] for key in found) < BIRTH_GROUPS < sizes[()] < len(slices[()]) / 1.9
+        assert_widths(found, {key: resampled(slices[key]) for key in found})
+        for key, bounds in found.items():
             assert set(bounds) == set(FORMULAS) - {"example_count"}
             for name, (low, high) in bounds.items():
                 assert low < first.metrics[key][name] < high, (key, name)
 
-    def test_the_change_from_the_baseline_has_them(self, lighter, births):
+    def test_the_change_from_the_baseline_has_them(self, lighter, births, sizes):
         slices = expected_slices(births["eval"])
         names = ("root_mean_squared_error", "mean_absolute_error", "calibration")
         found = {
             key: {name: of["change", name] for name in names}
             for key, of in lighter.intervals.items()
-            if len(slices[key]) >= MIN_ROWS
+            if sizes[key] >= self.ENOUGH
         }
         changes = {}
         for key in found:
@@ -467,21 +498,25 @@ class TestIntervals:
             for model in ("candidate", "baseline"):
                 assert {n for m, n in of if m == model} == set(FORMULAS) - {"example_count"}, key
 
-    def test_slices_of_few_rows_have_none_and_tfma_complains_of_nothing(
-        self, first, lighter, births
+    def test_slices_of_few_births_have_none_and_tfma_complains_of_nothing(
+        self, first, lighter, sizes
     ):
-        sizes = {key: len(rows) for key, rows in expected_slices(births["eval"]).items()}
         assert min(sizes.values()) == 1
         for verdict in (first, lighter):
             for key, of in verdict.intervals.items():
+                assert set(verdict.metrics[key]) == {*FORMULAS, JUDGED}
                 told = {
                     math.isfinite(bound)
                     for (_, name), bounds in of.items()
                     if name not in ("example_count", JUDGED)
                     for bound in bounds
                 }
-                assert told == {sizes[key] >= MIN_ROWS}, key
-                assert set(verdict.metrics[key]) == {*FORMULAS, JUDGED}
+                if sizes[key] <= self.FEW:
+                    assert told == {False}, key
+                elif sizes[key] >= self.ENOUGH:
+                    assert told == {True}, key
+                else:
+                    assert len(told) == 1, key
 
 
 def test_slices_of_a_batch_are_those_of_its_rows(births):
@@ -494,3 +529,30 @@ def test_slices_of_a_batch_are_those_of_its_rows(births):
     for key in SLICES:
         expected = [expected_slice(birth, key) for birth in some]
         assert slice_values(batch, key).tolist() == expected
+
+
+def test_the_two_examples_of_a_birth_are_in_one_group_whatever_their_batch(births):
+    rows = sorted(births["eval"], key=lambda row: str(row["mother_race"]))
+    groups = np.concatenate(
+        [groups_of_births(extracted(rows[i : i + size])) for i, size in ((0, 1), (1, 999))]
+    )
+    birth = birth_of_rows(rows)
+    group_of_birth = dict(zip(birth, groups, strict=True))
+    assert [group_of_birth[b] for b in birth] == groups.tolist()
+    # Dealt evenly: as many births in each group as chance has it.
+    counts = np.bincount(list(group_of_birth.values()), minlength=BIRTH_GROUPS)
+    assert counts.var() == pytest.approx(counts.mean(), rel=0.5)
+
+
+def extracted(rows: list[Row]) -> dict[str, Any]:
+    """Columns as TFMA extracts them; those that may be unknown are sparse."""
+    columns: dict[str, Any] = {}
+    for name in rows[0]:
+        known = [i for i, row in enumerate(rows) if row[name] is not None]
+        values = np.array([rows[i][name] for i in known])
+        if name in ("mother_race", "cigarette_use", "alcohol_use"):
+            places = np.array([(i, 0) for i in known], np.int64).reshape(-1, 2)
+            shape = np.array([len(rows), 1])
+            values = VarLenTensorValue(values.astype(bytes).astype(object), places, shape)
+        columns[name] = values
+    return columns

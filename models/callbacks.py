@@ -100,7 +100,6 @@ class BestWeights(keras.callbacks.Callback):
         # No number is less than NaN, nor NaN than any: weights that diverged are never the best.
         if not self._write or not rmse < _read(self._record).get("rmse", float("inf")):
             return
-        tf.io.gfile.makedirs(self._folder)
         step = self._stretches.end(epoch)
         weights = os.path.join(self._folder, f"weights-{step}")
         self.model.save_weights(weights)
@@ -213,7 +212,6 @@ class Recorder(keras.callbacks.Callback):
 
     def _save(self) -> None:
         if self._write:
-            tf.io.gfile.makedirs(os.path.dirname(self._file))
             told = {"resumed_from": self.resumed_from, "records": records_to_json(self.records)}
             write_whole(self._file, json.dumps(told))
 
@@ -230,12 +228,13 @@ class Recorder(keras.callbacks.Callback):
 
 
 def write_whole(file: str, text: str) -> None:
-    """Writes a file that a kill leaves as it was, or as it shall be.
+    """Writes a file, and its folder, so that a kill leaves it as it was or as it shall be.
 
     Args:
         file: Its name, on any file system that TensorFlow knows.
         text: What it shall hold.
     """
+    tf.io.gfile.makedirs(os.path.dirname(file))
     with tf.io.gfile.GFile(file + ".partial", "w") as partial:
         partial.write(text)
     tf.io.gfile.rename(file + ".partial", file, overwrite=True)

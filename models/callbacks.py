@@ -126,7 +126,7 @@ class BestWeights(keras.callbacks.Callback):
 
 
 class Recorder(keras.callbacks.Callback):
-    """Records every stretch, also across restarts: in a file, for TensorBoard and in the log.
+    """Records every stretch, also across restarts: in a file and for TensorBoard.
 
     Args:
         file: Where the record is kept until the training ends.
@@ -169,9 +169,6 @@ class Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Records the stretch."""
         step = self._stretches.end(epoch)
-        logging.info(
-            "step %d: rmse %.4f lb on train, %.4f lb on eval", step, logs["rmse"], logs["val_rmse"]
-        )
         examples = (step - self._stretches.begin(epoch)) * self._batch_size
         record = Record(
             step=step,
@@ -225,6 +222,27 @@ class Recorder(keras.callbacks.Callback):
                 for name, value in values[split].items():
                     tf.summary.scalar(name, value, step=record.step)
             curve.flush()
+
+
+class Report(keras.callbacks.Callback):
+    """Tells the log of each stretch; after its checkpoint, so that what is told is never lost.
+
+    Args:
+        stretches: How the training is divided.
+    """
+
+    def __init__(self, stretches: Stretches) -> None:
+        super().__init__()
+        self._stretches = stretches
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Logs the step and the errors."""
+        logging.info(
+            "step %d: rmse %.4f lb on train, %.4f lb on eval",
+            self._stretches.end(epoch),
+            logs["rmse"],
+            logs["val_rmse"],
+        )
 
 
 def write_whole(file: str, text: str) -> None:

@@ -24,7 +24,7 @@ import tf_keras as keras
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from models import signatures
-from models.callbacks import BestWeights, Recorder, StopAt, Stretches, write_whole
+from models.callbacks import BestWeights, Recorder, Report, StopAt, Stretches, write_whole
 from models.history import FILE, History, Parameters
 from models.inputs import training_dataset, transformed_chunks
 from models.model import Hyperparameters, input_sizes, wide_and_deep
@@ -151,6 +151,7 @@ def fit(
             keras.callbacks.BackupAndRestore(
                 os.path.join(checkpoints, "backup"), delete_checkpoint=False
             ),
+            Report(stretches),
         ],
     )
 

@@ -113,6 +113,9 @@ def run_fn(fn_args: FnArgs) -> None:
         write_whole(os.path.join(fn_args.model_run_dir, FILE), history.to_json())
         signatures.save(exported, transform, fn_args.serving_model_dir)
         tf.io.gfile.rmtree(checkpoints)
+    else:
+        # The chief is still writing, and TFX takes a worker that leaves no model for failed.
+        tf.io.gfile.makedirs(fn_args.serving_model_dir)
 
 
 def fit(

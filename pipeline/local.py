@@ -14,12 +14,14 @@ from tfx.dsl.components.base import executor_spec
 from data.errors import UserError
 from data.source import open_source
 from pipeline import embedded_bigquery
+from pipeline.beam import in_process
 from pipeline.curated import name_by_content
 from pipeline.fingerprint import code_fingerprint
 from pipeline.lookback import LatestIfAnyStrategy, OtherBlessedModelStrategy
 from pipeline.pipeline import Engines, create_pipeline, to_folder
-from pipeline.runner import ObservedRunner, Observer, clear_killed_runs, run_options
+from pipeline.runner import ObservedRunner, clear_killed_runs, run_options
 from pipeline.settings import BIGQUERY, ROOT, SAMPLE, LocalSettings
+from pipeline.states import Observer
 from report.summary import RunSummary, summarise
 
 SAMPLE_FILE = ROOT / "data" / "sample.parquet"
@@ -54,16 +56,7 @@ def local_engines(settings: LocalSettings) -> Engines:
         "baseline_strategy": OtherBlessedModelStrategy,
         "previous_strategy": LatestIfAnyStrategy,
     }
-    beam_args = [
-        "--runner=DirectRunner",
-        # More workers cost more than they bring on one machine.
-        "--direct_running_mode=in_memory",
-        "--direct_num_workers=1",
-        "--pickle_library=cloudpickle",
-        # What workers would install. Without it TFX builds a package of itself for each component,
-        # two seconds each.
-        f"--setup_file={ROOT / 'setup.py'}",
-    ]
+    beam_args = in_process(ROOT / "setup.py")
     if settings.source == BIGQUERY:
         bigquery = [f"--project={settings.project}", f"--temp_location={settings.bigquery_temp}"]
         return Engines(**common, beam_args=beam_args + bigquery)

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2
@@ -28,21 +26,9 @@ from tfx.orchestration.portable import (
 from tfx.proto.orchestration import local_deployment_config_pb2, pipeline_pb2
 
 from data.errors import UserError
-from pipeline.states import State
+from pipeline.states import Observer, State
 
 RUN_ID_PARAMETER = "pipeline-run-id"
-
-
-class Observer(Protocol):
-    """Someone who is told how the run goes."""
-
-    def planned(self, components: Sequence[str]) -> None:
-        """Told once, before the first component."""
-        ...
-
-    def changed(self, component: str, state: State, seconds: float = 0.0) -> None:
-        """Told at each change; `seconds` is how long the component took, once it has ended."""
-        ...
 
 
 class ObservedRunner(tfx_runner.IrBasedRunner):

@@ -1,0 +1,23 @@
+"""Options of Beam where it runs in the process of each component."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def in_process(setup_file: Path) -> list[str]:
+    """Options of Beam's own runner, on a laptop and in a rehearsal.
+
+    Args:
+        setup_file: A setup.py that is there.
+    """
+    return [
+        "--runner=DirectRunner",
+        # More workers cost more than they bring on one machine.
+        "--direct_running_mode=in_memory",
+        "--direct_num_workers=1",
+        "--pickle_library=cloudpickle",
+        # What workers would install. Without it TFX builds a package of itself for each component,
+        # two seconds each.
+        f"--setup_file={setup_file}",
+    ]

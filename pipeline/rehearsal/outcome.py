@@ -1,0 +1,68 @@
+"""What came of a rehearsal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.rehearsal.buckets import Buckets
+from pipeline.rehearsal.spec import Job, artifact_title
+from pipeline.rehearsal.store import Artifact, Outputs
+from pipeline.states import State
+
+
+@dataclass
+class Rehearsed:
+    """What came of a rehearsal.
+
+    Attributes:
+        name: When it began.
+        logs: Folder with a log per task, and the requests to Vertex AI.
+        states: How each task ended.
+        seconds: How long each took.
+        blessed: Whether the model was; None if nothing judged it.
+        baseline: Whether there was a blessed model to compare with.
+        pushed: Folder of the pushed model, on this machine; None if none was pushed.
+    """
+
+    name: str
+    logs: Path
+    states: dict[str, State] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    blessed: bool | None = None
+    baseline: bool = False
+    pushed: Path | None = None
+
+
+def conclude(
+    outcome: Rehearsed, job: Job, made: Mapping[str, Outputs], buckets: Buckets, endpoints: Path
+) -> None:
+    """Fills in what became of the model.
+
+    Args:
+        outcome: Is filled in.
+        job: The pipeline.
+        made: What each task made.
+        buckets: Stand in for Cloud Storage.
+        endpoints: Folder of the models deployed.
+    """
+    for name, outputs in made.items():
+        for artifact in (a for found in outputs.artifacts.values() for a in found):
+            title = artifact_title(artifact["type"])
+            if job.tasks[name].kind == "resolver":
+                outcome.baseline |= title == "tfx.Model"
+            elif title == "tfx.ModelBlessing":
+                outcome.blessed = bool(artifact["metadata"].get("blessed"))
+            elif title == "tfx.PushedModel":
+                outcome.pushed = _folder(artifact, buckets, endpoints)
+
+
+def _folder(pushed: Artifact, buckets: Buckets, endpoints: Path) -> Path | None:
+    destination = str(pushed["metadata"].get("pushed_destination", ""))
+    if not pushed["metadata"].get("pushed"):
+        return None
+    if destination.startswith("gs://"):
+        return buckets.path(destination)
+    # The name of a model on Vertex AI, which ends with its number.
+    return next(endpoints.glob(f"*/{destination.rpartition('/')[2]}"), None)

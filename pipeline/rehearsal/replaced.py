@@ -1,0 +1,174 @@
+"""What a rehearsal replaces, told once: to the user at the start, and in docs/rehearsal.md."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.errors import UserError
+from data.source import open_source
+from pipeline.beam import in_process
+from pipeline.fingerprint import code_fingerprint
+
+BIGQUERY_EXECUTOR = "tfx.extensions.google_cloud_big_query.example_gen.executor.Executor"
+EMBEDDED_EXECUTOR = "pipeline.embedded_bigquery.Executor"
+VERTEX_TRAINER = "ai_platform_training_args"
+VERTEX_PUSHER = "ai_platform_serving_args"
+
+_CLASS = "--executor_class_path"
+_INVOCATION = "--json_serialized_invocation_args"
+_TFX_FLAGS = (_CLASS, _INVOCATION, "--json_serialized_inputs_spec_args")
+_TABLE = re.compile(r"`([\w-]+\.[\w-]+\.[\w-]+)`")
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """Something of Vertex AI, and what is in its place here.
+
+    Attributes:
+        there: What Vertex AI would use.
+        here: What a rehearsal uses.
+        applies: Whether a compiled pipeline uses it at all.
+    """
+
+    there: str
+    here: str
+    applies: Callable[[Json], bool] = lambda job: True
+
+
+REPLACED = (
+    Replacement(
+        "the container image",
+        "an environment with the locked dependencies and the built package; "
+        "commands and arguments are the container's own",
+    ),
+    Replacement("Cloud Storage", "folders under buckets/"),
+    Replacement("Vertex ML Metadata", "the file store.json"),
+    Replacement(
+        "BigQuery",
+        f"the embedded warehouse on a file of births ({EMBEDDED_EXECUTOR}); the same queries",
+        lambda job: any(_value(a, _CLASS) == BIGQUERY_EXECUTOR for a in _all_arguments(job)),
+    ),
+    Replacement(
+        "Dataflow",
+        "Beam's own runner, in the process of each container",
+        lambda job: "--runner=DataflowRunner" in str(list(_all_arguments(job))),
+    ),
+    Replacement(
+        "Vertex AI training",
+        "a process for each replica of the requested worker pools, with TF_CONFIG, on one machine",
+        lambda job: VERTEX_TRAINER in json.dumps(job),
+    ),
+    Replacement(
+        "Vertex AI model registry and endpoints",
+        "folders endpoints/NAME/VERSION; the requests are real, and kept in requests.jsonl",
+        lambda job: VERTEX_PUSHER in json.dumps(job),
+    ),
+    Replacement(
+        "machine types, accelerators, service accounts, networks and retries",
+        "nothing: this machine and its user, and no second try",
+    ),
+)
+
+
+def replacements(job: Json) -> list[Replacement]:
+    """What a rehearsal of this compiled pipeline would replace."""
+    return [replacement for replacement in REPLACED if replacement.applies(job)]
+
+
+def replaced(job: Json, births: str, setup_file: Path) -> dict[str, Any]:
+    """A compiled pipeline whose containers need neither BigQuery nor Dataflow.
+
+    Args:
+        job: The PipelineJob, as JSON values; left as it is.
+        births: A file, folder or glob of births, as `open_source` takes it.
+        setup_file: For Beam; see `in_process`.
+
+    Raises:
+        UserError: If the births can't be read, or the queries read no table or several.
+    """
+    job = copy.deepcopy(dict(job))
+    for container in _containers(job):
+        for program in _programs(container):
+            program["args"] = _beam_in_process(program.get("args", []), setup_file)
+    spec = job["pipelineSpec"]
+    for task in spec["root"]["dag"]["tasks"].values():
+        component = spec["components"][task["componentRef"]["name"]]
+        executor = spec["deploymentSpec"]["executors"].get(component.get("executorLabel"), {})
+        arguments = executor.get("container", {}).get("args", [])
+        if _value(arguments, _CLASS) == BIGQUERY_EXECUTOR:
+            arguments[arguments.index(_CLASS) + 1] = EMBEDDED_EXECUTOR
+            _embed(task, component, births)
+    return job
+
+
+def talks_to_vertex(parameters: Json) -> bool:
+    """Whether a task with these parameters makes requests to Vertex AI."""
+    config = json.loads(parameters.get("custom_config") or "null")
+    return isinstance(config, dict) and bool(config.get("ai_platform_enable_vertex"))
+
+
+def _embed(task: dict[str, Any], component: dict[str, Any], births: str) -> None:
+    # Loads Beam and TensorFlow; nothing else here does.
+    from tfx.utils import proto_utils
+
+    from pipeline.embedded_bigquery import custom_config
+
+    parameters = task["inputs"]["parameters"]
+    tables = set(_TABLE.findall(parameters["input_config"]["runtimeValue"]["constant"]))
+    if len(tables) != 1:
+        raise UserError(
+            f"The queries read {', '.join(sorted(tables)) or 'no table'}; "
+            "a rehearsal has births for exactly one.",
+            "Rehearse a pipeline that reads one table, written as `project.dataset.table`.",
+        )
+    source = open_source(births)
+    config = custom_config(
+        {tables.pop(): births},
+        fingerprint=source.fingerprint() + code_fingerprint("pipeline.embedded_bigquery"),
+    )
+    component["inputDefinitions"]["parameters"]["custom_config"] = {"parameterType": "STRING"}
+    parameters["custom_config"] = {"runtimeValue": {"constant": proto_utils.proto_to_json(config)}}
+
+
+def _beam_in_process(arguments: Sequence[str], setup_file: Path) -> list[str]:
+    """What follows TFX's own flags is for Beam."""
+    if _INVOCATION not in arguments:
+        return list(arguments)
+    flags: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in _TFX_FLAGS:
+            flags += [argument, next(rest, "")]
+    beam = in_process(setup_file) if len(flags) < len(arguments) else []
+    return flags + beam
+
+
+def _containers(job: Json) -> Iterator[dict[str, Any]]:
+    for executor in job["pipelineSpec"]["deploymentSpec"]["executors"].values():
+        if "container" in executor:
+            yield executor["container"]
+
+
+def _programs(container: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield container
+    if "preCacheCheck" in container.get("lifecycle", {}):
+        yield container["lifecycle"]["preCacheCheck"]
+
+
+def _all_arguments(job: Json) -> Iterator[list[str]]:
+    for container in _containers(job):
+        for program in _programs(container):
+            yield program.get("args", [])
+
+
+def _value(arguments: Sequence[str], flag: str) -> str | None:
+    return dict(itertools.pairwise(arguments)).get(flag)

@@ -64,5 +64,6 @@ def _folder(pushed: Artifact, buckets: Buckets, endpoints: Path) -> Path | None:
         return None
     if destination.startswith("gs://"):
         return buckets.path(destination)
-    # The name of a model on Vertex AI, which ends with its number.
-    return next(endpoints.glob(f"*/{destination.rpartition('/')[2]}"), None)
+    # The name of a model on Vertex AI, which ends with its number and perhaps its version.
+    number = destination.rpartition("/")[2].partition("@")[0]
+    return next(endpoints.glob(f"*/{number}"), None)

@@ -117,11 +117,6 @@ def talks_to_vertex(parameters: Json) -> bool:
 
 
 def _embed(task: dict[str, Any], component: dict[str, Any], births: str) -> None:
-    # Loads Beam and TensorFlow; nothing else here does.
-    from tfx.utils import proto_utils
-
-    from pipeline.embedded_bigquery import custom_config
-
     parameters = task["inputs"]["parameters"]
     tables = set(_TABLE.findall(parameters["input_config"]["runtimeValue"]["constant"]))
     if len(tables) != 1:
@@ -131,6 +126,11 @@ def _embed(task: dict[str, Any], component: dict[str, Any], births: str) -> None
             "Rehearse a pipeline that reads one table, written as `project.dataset.table`.",
         )
     source = open_source(births)
+    # Loads Beam and TensorFlow; nothing else here does.
+    from tfx.utils import proto_utils
+
+    from pipeline.embedded_bigquery import custom_config
+
     config = custom_config(
         {tables.pop(): births},
         fingerprint=source.fingerprint() + code_fingerprint("pipeline.embedded_bigquery"),

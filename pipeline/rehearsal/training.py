@@ -27,7 +27,7 @@ class Replica:
         role: One of `POOLS`.
         index: Its number among those of its role.
         command: Program and arguments.
-        variables: Environment variables of the job.
+        variables: Environment variables, save those that tell it of the others.
     """
 
     role: str
@@ -58,6 +58,7 @@ def replicas_of(job: Mapping[str, Any]) -> list[Replica]:
             "Ask for a chief and workers: models/task.py trains with no parameter servers.",
         )
     replicas = []
+    given = _output_folders(job)
     for role, pool in zip(POOLS, pools, strict=False):
         container = pool.get("containerSpec", {})
         command = [*container.get("command", []), *container.get("args", [])]
@@ -66,10 +67,22 @@ def replicas_of(job: Mapping[str, Any]) -> list[Replica]:
                 f"The {role} pool of the training job has no command.",
                 "Name one: what the image would run by itself is not known here.",
             )
-        variables = {v["name"]: v["value"] for v in container.get("env", [])}
+        variables = given | {v["name"]: v["value"] for v in container.get("env", [])}
         for index in range(int(pool.get("replicaCount", 1))):
             replicas.append(Replica(role, index, command, variables))
     return replicas
+
+
+def _output_folders(job: Mapping[str, Any]) -> dict[str, str]:
+    """Variables that Vertex AI sets for a job with an output directory."""
+    base = job["jobSpec"].get("baseOutputDirectory", {}).get("outputUriPrefix", "").rstrip("/")
+    if not base:
+        return {}
+    return {
+        "AIP_MODEL_DIR": f"{base}/model/",
+        "AIP_CHECKPOINT_DIR": f"{base}/checkpoints/",
+        "AIP_TENSORBOARD_LOG_DIR": f"{base}/logs/",
+    }
 
 
 def tf_configs(replicas: Sequence[Replica], addresses: Sequence[str]) -> list[str]:

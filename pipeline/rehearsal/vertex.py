@@ -66,7 +66,7 @@ class Vertex:
             ("POST", rf"({_NAME})/customJobs", self._create_job),
             ("GET", rf"({_NAME}/customJobs/\d+)", self._get_job),
             ("POST", rf"({_NAME})/models:upload", self._upload_model),
-            ("GET", rf"({_NAME}/models/\d+)", self._get_model),
+            ("GET", rf"({_NAME}/models/\d+)(?:@\d+)?", self._get_model),
             ("POST", rf"({_NAME})/endpoints", self._create_endpoint),
             ("GET", rf"({_NAME})/endpoints", self._list_endpoints),
             ("GET", rf"({_NAME}/endpoints/[\w-]+)", self._get_endpoint),
@@ -164,7 +164,7 @@ class Vertex:
         }
 
     def _deploy(self, endpoint: str, body: Body, _: Mapping[str, str]) -> Body:
-        model = _found(self._models, body["deployedModel"]["model"])
+        model = _found(self._models, body["deployedModel"]["model"].partition("@")[0])
         version = model["name"].rpartition("/")[2]
         folder = self._endpoints / endpoint.rpartition("/")[2]
         partial = folder / f".partial-{version}"

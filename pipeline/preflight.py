@@ -18,11 +18,12 @@ FREE_BYTES = 500_000_000
 
 
 @contextlib.contextmanager
-def sole_run(run_root: Path) -> Iterator[None]:
+def sole_run(run_root: Path, option: str = "--run-root") -> Iterator[None]:
     """Makes sure of the run root: it can be written, has room, and no other run uses it.
 
     Args:
         run_root: Folder of all that a run writes; made if it is not there.
+        option: How the user names another one.
 
     Raises:
         UserError: If it is not so.
@@ -35,14 +36,14 @@ def sole_run(run_root: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f"The run root {run_root} can't be written ({error.strerror}).",
-            "Choose another folder with --run-root, or mend its permissions.",
+            f"Choose another folder with {option}, or mend its permissions.",
         ) from error
     free = shutil.disk_usage(run_root).free
     if free < FREE_BYTES:
         raise UserError(
             f"The disk of {run_root} has {free / 1e6:,.0f} MB left; a run needs "
             f"{FREE_BYTES / 1e6:,.0f} MB at least.",
-            "Make room, or choose a folder on another disk with --run-root.",
+            f"Make room, or choose a folder on another disk with {option}.",
         )
     # The operating system lets go of the lock when a process dies, however it dies.
     lock = FileLock(run_root / ".lock")
@@ -51,7 +52,7 @@ def sole_run(run_root: Path) -> Iterator[None]:
     except Timeout as error:
         raise UserError(
             f"Another run is using {run_root}.",
-            "Wait until it has ended, or choose another folder with --run-root.",
+            f"Wait until it has ended, or choose another folder with {option}.",
         ) from error
     try:
         yield

@@ -13,7 +13,7 @@ from typing import Any
 from data.errors import UserError
 from pipeline.rehearsal import placeholders
 from pipeline.rehearsal.buckets import Buckets
-from pipeline.rehearsal.environment import BUCKETS, LOOPBACK
+from pipeline.rehearsal.environment import LOOPBACK
 from pipeline.rehearsal.processes import Processes, end_of
 from pipeline.rehearsal.replaced import talks_to_vertex
 from pipeline.rehearsal.spec import Job, Task
@@ -154,10 +154,7 @@ class Container:
         ]
         variables = {v["name"]: v["value"] for v in task.executor.get("env", [])}
         if talks_to_vertex(told["inputs"].get("parameterValues", {})):
-            variables |= {
-                LOOPBACK: self._vertex.address,
-                BUCKETS: self._buckets.folder,
-            }
+            variables[LOOPBACK] = json.dumps(self._vertex.access())
         self._vertex.task = name
         jobs = set(self._vertex.jobs)
         status = self._processes.run(command, log, variables)

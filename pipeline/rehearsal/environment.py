@@ -18,18 +18,17 @@ from data.errors import UserError
 from pipeline.rehearsal.processes import end_of
 
 LOCK = "requirements.lock"
-LOOPBACK = "REHEARSAL_VERTEX"
-"""Environment variable of a container that talks to Vertex AI: the address of who answers here."""
-BUCKETS = "REHEARSAL_BUCKETS"
-"""Another one: the folder that stands in for Cloud Storage."""
+LOOPBACK = "REHEARSAL"
+"""Environment variable of a container that talks to Vertex AI: arguments of `lead_clients`."""
 
 _CUSTOMIZE = f"""\
+import json
 import os
 
 if {LOOPBACK!r} in os.environ:
     from pipeline.rehearsal import loopback
 
-    loopback.lead_clients(os.environ[{LOOPBACK!r}], os.environ[{BUCKETS!r}])
+    loopback.lead_clients(**json.loads(os.environ[{LOOPBACK!r}]))
 """
 
 

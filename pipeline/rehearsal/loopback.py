@@ -8,26 +8,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform
 from google.cloud.aiplatform import gapic
+from google.oauth2.credentials import Credentials
 from google.protobuf import symbol_database
 from google.protobuf.internal import api_implementation
 
 
-def lead_clients(address: str, buckets: str) -> None:
+def lead_clients(address: str, token: str, buckets: str) -> None:
     """Makes the clients of this process talk to an address.
 
     Args:
         address: Such as http://127.0.0.1:8080.
+        token: Tells who answers there that a request is ours.
         buckets: Folder that stands in for Cloud Storage.
     """
     from tfx.extensions.google_cloud_ai_platform import runner
 
     runner._POLLING_INTERVAL_IN_SECONDS = 1  # Instead of 30.
     one_class_per_message()
-    gapic.JobServiceClient = _job_service(gapic.JobServiceClient, address)
-    aiplatform.init(api_endpoint=address, api_transport="rest", credentials=AnonymousCredentials())
+    gapic.JobServiceClient = _job_service(gapic.JobServiceClient, address, token)
+    aiplatform.init(api_endpoint=address, api_transport="rest", credentials=Credentials(token))
     upload = aiplatform.Model.upload
 
     def upload_from_bucket(*args: Any, artifact_uri: str, **kwargs: Any) -> Any:
@@ -50,12 +51,12 @@ def one_class_per_message() -> None:
             symbol_database.Default().RegisterMessage(message.pb())
 
 
-def _job_service(client: Any, address: str) -> Any:
+def _job_service(client: Any, address: str, token: str) -> Any:
     class JobServiceClient(client):
         def __init__(self, **kwargs: Any) -> None:
             kwargs |= {
                 "client_options": {"api_endpoint": address},
-                "credentials": AnonymousCredentials(),
+                "credentials": Credentials(token),
                 "transport": "rest",
             }
             super().__init__(**kwargs)

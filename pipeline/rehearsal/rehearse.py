@@ -62,7 +62,7 @@ def rehearse(
     compiled = Job(replaced(job, births, environment.source / "setup.py"))
     values = compiled.parameter_values(parameters or {})
     rerun = compiled.downstream(from_task) if from_task else set(compiled.tasks)
-    with sole_run(root):
+    with sole_run(root, "--root"):
         buckets = Buckets(root / "buckets")
         store = Store(root / "store.json")
         home, logs = root / "home", _new_folder(root / "logs")

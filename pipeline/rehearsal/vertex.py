@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import secrets
 import shutil
 import threading
 import time
@@ -61,6 +62,7 @@ class Vertex:
         self._endpoints = endpoints
         self._logs = logs
         self._models: dict[str, Body] = {}
+        self._token = secrets.token_urlsafe()
         self._lock = threading.Lock()
         self._routes: list[tuple[str, str, Callable[..., Body]]] = [
             ("POST", rf"({_NAME})/customJobs", self._create_job),
@@ -85,10 +87,14 @@ class Vertex:
         self._server.shutdown()
         self._server.server_close()
 
-    @property
-    def address(self) -> str:
-        """Such as http://127.0.0.1:8080."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+    def access(self) -> dict[str, str]:
+        """What a client must know, as `loopback.lead_clients` takes it."""
+        address = f"http://127.0.0.1:{self._server.server_port}"
+        return {"address": address, "token": self._token, "buckets": self._buckets.folder}
+
+    def admits(self, authorization: str) -> bool:
+        """Whether a request is of one of our containers: it may start processes."""
+        return secrets.compare_digest(authorization.encode(), f"Bearer {self._token}".encode())
 
     def answer(self, method: str, target: str, body: Body) -> Body:
         """Answers a request.
@@ -104,14 +110,17 @@ class Vertex:
         url = urllib.parse.urlsplit(target)
         path = re.sub(r"^/v1(beta1)?/", "", url.path)
         with self._lock:
-            with (self._logs / "requests.jsonl").open("a", encoding="utf-8") as file:
-                request = {"task": self.task, "method": method, "path": target, "body": body}
-                file.write(json.dumps(request) + "\n")
+            if method == "POST":
+                self._keep({"task": self.task, "path": target, "body": body})
             for wanted, pattern, handle in self._routes:
                 match = re.fullmatch(pattern, path)
                 if method == wanted and match:
                     return handle(match[1], body, dict(urllib.parse.parse_qsl(url.query)))
         raise RefusedError(501, f"{method} {path} is not rehearsed")
+
+    def _keep(self, request: Body) -> None:
+        with (self._logs / "requests.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(request) + "\n")
 
     def _create_job(self, parent: str, body: Body, _: Mapping[str, str]) -> Body:
         name = f"{parent}/customJobs/{len(self.jobs) + 1}"
@@ -193,6 +202,8 @@ def _handler(vertex: Vertex) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("Content-Length") or 0)
             status = 200
             try:
+                if not vertex.admits(self.headers.get("Authorization", "")):
+                    raise RefusedError(403, "the request is not of a container of the rehearsal")
                 body = json.loads(self.rfile.read(length) or "{}")
                 answer = vertex.answer(self.command, self.path, body)
             except RefusedError as refused:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.api_core.exceptions import GoogleAPICallError, NotFound
-from google.auth.credentials import AnonymousCredentials
+from google.api_core.exceptions import Forbidden, GoogleAPICallError, NotFound
 from google.cloud import aiplatform
 from google.cloud.aiplatform import gapic
+from google.oauth2.credentials import Credentials
 
 from data.errors import UserError
 from pipeline.rehearsal.buckets import Buckets
@@ -39,10 +39,14 @@ def vertex(tmp_path: Path) -> Iterator[Vertex]:
 
 @pytest.fixture
 def client(vertex: Vertex) -> gapic.JobServiceClient:
+    return clients(**vertex.access())
+
+
+def clients(address: str, token: str, buckets: str) -> gapic.JobServiceClient:
     return gapic.JobServiceClient(
-        credentials=AnonymousCredentials(),
+        credentials=Credentials(token),
         transport="rest",
-        client_options={"api_endpoint": vertex.address},
+        client_options={"api_endpoint": address},
     )
 
 
@@ -143,9 +147,9 @@ def test_a_model_that_is_deployed_becomes_a_version_in_a_folder(
     aiplatform.init(
         project="proj",
         location="us-central1",
-        api_endpoint=vertex.address,
+        api_endpoint=vertex.access()["address"],
         api_transport="rest",
-        credentials=AnonymousCredentials(),
+        credentials=Credentials(vertex.access()["token"]),
     )
     assert aiplatform.Endpoint.list(filter='display_name="natality"') == []
     aiplatform.Endpoint.create(display_name="natality", labels={"a": "b"})
@@ -167,6 +171,12 @@ def test_a_model_that_is_deployed_becomes_a_version_in_a_folder(
     assert deployed[0]["deployedModel"]["dedicatedResources"]["machineSpec"] == {
         "machineType": "n1-standard-4"
     }
+
+
+def test_requests_of_others_are_refused(vertex: Vertex) -> None:
+    with pytest.raises(Forbidden, match="not of a container"):
+        train(clients(**vertex.access() | {"token": "guessed"}), pool(""))
+    assert not vertex.jobs
 
 
 def test_other_requests_are_refused(vertex: Vertex, client: gapic.JobServiceClient) -> None:

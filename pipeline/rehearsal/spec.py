@@ -106,7 +106,13 @@ class Job:
             )
         self.name: str = spec.get("pipelineInfo", {}).get("name", "pipeline")
         runtime = job.get("runtimeConfig", {})
-        self.output_directory: str = runtime.get("gcsOutputDirectory", "").rstrip("/")
+        root = runtime.get("gcsOutputDirectory") or spec.get("defaultPipelineRoot") or ""
+        if not root.startswith("gs://"):
+            raise UserError(
+                f"The pipeline's root is {root or 'not set'}; tasks of Vertex AI write to gs://.",
+                "Compile it with a gs:// folder as its root.",
+            )
+        self.output_directory: str = root.rstrip("/")
         self._given = runtime.get("parameterValues", {})
         self._declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
         tasks = spec["root"].get("dag", {}).get("tasks", {})

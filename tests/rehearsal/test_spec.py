@@ -101,6 +101,17 @@ def test_what_is_not_known_is_refused() -> None:
         Job(pipeline(a=task(NOTHING, parameters={"status": final}), b=task(NOTHING)))
 
 
+def test_the_root_is_that_of_the_job_or_else_of_the_spec() -> None:
+    job = pipeline(a=task(NOTHING))
+    job["pipelineSpec"]["defaultPipelineRoot"] = "gs://other/root/"
+    assert Job(job).output_directory == "gs://bucket/root"
+    del job["runtimeConfig"]
+    assert Job(job).output_directory == "gs://other/root"
+    del job["pipelineSpec"]["defaultPipelineRoot"]
+    with pytest.raises(UserError, match="root is not set"):
+        Job(job)
+
+
 def test_damaged_graphs_are_told() -> None:
     with pytest.raises(UserError, match="a waits for b_task"):
         Job(pipeline(a=task(NOTHING, after=["b_task"]), b=task(NOTHING)))

@@ -116,7 +116,7 @@ class Container:
         key = None
         if task.caches:
             names = {name: [a["name"] for a in given] for name, given in inputs.items()}
-            key = cache_key([task.component, task.executor, names, parameters, found])
+            key = cache_key([task.component, task.executor, names, parameters, _facts(found)])
             earlier = self._store.made(key)
             if earlier and self._still_there(earlier):
                 shutil.rmtree(self._buckets.path(folder))
@@ -200,6 +200,13 @@ class Container:
             for made in outputs.artifacts.values()
             for artifact in made
         )
+
+
+def _facts(driven: Json) -> Json:
+    """What a driver found, without the folder of this very task."""
+    artifacts = driven.get("artifacts", {})
+    metadata = {k: [a.get("metadata") for a in v["artifacts"]] for k, v in artifacts.items()}
+    return {"parameters": driven.get("parameterValues"), "metadata": metadata}
 
 
 def _check(task: Task) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -55,7 +56,6 @@ class Store:
                     f"{file} is damaged ({error}).",
                     "Remove it; the rehearsal then starts without baseline and cache.",
                 ) from error
-        self._ids = itertools.count(1 + len(self._state["artifacts"]))
 
     @property
     def artifacts(self) -> list[Artifact]:
@@ -64,10 +64,8 @@ class Store:
 
     def name(self) -> str:
         """A name for a new artifact, as Vertex gives them."""
-        return (
-            "projects/1/locations/rehearsal/metadataStores/default/artifacts/"
-            f"{next(self._ids):018d}"
-        )
+        number = uuid.uuid4().int % 10**18
+        return f"projects/1/locations/rehearsal/metadataStores/default/artifacts/{number}"
 
     def imported(self, uri: str, artifact_type: Mapping[str, Any], metadata: Any) -> list[Artifact]:
         """The artifact that an importer made earlier of the same, if it did."""

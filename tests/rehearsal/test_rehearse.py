@@ -134,16 +134,20 @@ def test_drivers_run_before_executors_and_are_part_of_the_cache_key(tmp_path: Pa
     source = tmp_path / "source"
     driver = READ + (
         f"span = open({str(source)!r}).read(); "
-        "json.dump({'parameterValues': {'span': span}}, open(told['outputs']['outputFile'], 'w'))"
+        "artifacts = {'x': {'artifacts': told['outputs']['artifacts']['x']['artifacts']}}; "
+        "json.dump({'parameterValues': {'span': span}, 'artifacts': artifacts}, "
+        "open(told['outputs']['outputFile'], 'w'))"
     )
-    read = READ + "print(open(told['outputs']['outputFile']).read())"
-    job = pipeline(a=task(container(read, driver=driver), caches=True))
+    read = READ + (
+        "print(json.dumps(json.load(open(told['outputs']['outputFile']))['parameterValues']))"
+    )
+    job = pipeline(a=task(container(read, driver=driver), outputs={"x": "tfx.Model"}, caches=True))
     states = []
     for span in ("1", "1", "2"):
         source.write_text(span)
         states.append(run(job, tmp_path / "root").states["a"])
     assert states == [State.DONE, State.CACHED, State.DONE]
-    assert shown(tmp_path / "root", "a") == {"parameterValues": {"span": "2"}}
+    assert shown(tmp_path / "root", "a") == {"span": "2"}
 
 
 def test_equal_tasks_are_cached_and_changed_ones_run(tmp_path: Path) -> None:
@@ -311,6 +315,14 @@ def test_the_outcome_tells_what_became_of_the_model(tmp_path: Path) -> None:
     assert outcome.pushed == tmp_path / "buckets" / "bucket" / "serving" / "1"
     outcome = push(0)
     assert (outcome.blessed, outcome.pushed) == (False, None)
+
+
+def test_artifacts_never_share_a_name(tmp_path: Path) -> None:
+    cached, made = maker(caches=True), maker()
+    for _ in range(3):
+        run(pipeline(a=cached, b=made, c=made), tmp_path)
+    stored = json.loads((tmp_path / "store.json").read_text())["artifacts"]
+    assert len({artifact["name"] for artifact in stored}) == len(stored) == 7
 
 
 def test_a_root_in_use_is_told(tmp_path: Path) -> None:

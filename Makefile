@@ -7,7 +7,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 ARGS ?=
 
-.PHONY: help run test test-bigquery lint format bench tensorboard lock clean
+.PHONY: help run test test-bigquery test-rehearsal lint format bench tensorboard lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,6 +20,9 @@ test: $(INSTALLED) ## Set up, then run all tests; ARGS="-k name" chooses
 
 test-bigquery: $(INSTALLED) .venv-bigquery/.installed ## Prove that both ingestion engines make the same examples
 	BQEMULATOR_PYTHON=.venv-bigquery/bin/python $(PY) -m pytest tests/bigquery $(ARGS)
+
+test-rehearsal: $(INSTALLED) ## Rehearse the whole pipeline as compiled for Vertex AI, twice
+	TEST_REHEARSAL=1 $(PY) -m pytest tests/end_to_end/test_rehearsal.py $(ARGS)
 
 lint: $(INSTALLED) ## Check style and types
 	$(PY) -m ruff check

@@ -101,6 +101,39 @@ def test_the_first_failure_stops_with_the_end_of_its_log(tmp_path: Path) -> None
     assert watcher.changes[-1] == ("a", State.FAILED)
 
 
+TRAIN = """
+import json, os, sys, time, urllib.request
+access = json.loads(os.environ["REHEARSAL"])
+jobs = access["address"] + "/v1/projects/p/locations/l/customJobs"
+
+def ask(url, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Authorization": "Bearer " + access["token"]}
+    return json.load(urllib.request.urlopen(urllib.request.Request(url, data, headers)))
+
+command = ["python3", "-c", "import sys; print('why it failed'); sys.exit(5)"]
+pool = {"replicaCount": "1", "containerSpec": {"command": command}}
+job = ask(jobs, {"jobSpec": {"workerPoolSpecs": [pool]}})
+while job["state"] == "JOB_STATE_RUNNING":
+    job = ask(jobs + "/1")
+    time.sleep(0.02)
+sys.exit("The job failed, as such.")
+"""
+
+
+def test_a_training_job_that_fails_stops_with_the_end_of_its_replicas_log(tmp_path: Path) -> None:
+    config = {"custom_config": '{"ai_platform_enable_vertex": true}'}
+    with pytest.raises(TaskFailed, match="Replica chief-0 ended with status 5") as failure:
+        run(pipeline(Trainer=task(container(TRAIN), parameters=config)), tmp_path)
+    assert "why it failed" in failure.value.cause
+    assert failure.value.log.name == "Trainer-chief-0.log"
+
+
+def test_only_tasks_that_talk_to_vertex_can(tmp_path: Path) -> None:
+    show = container("import os; print('REHEARSAL' in os.environ)")
+    assert (run(pipeline(a=task(show)), tmp_path).logs / "a.log").read_text() == "False\n"
+
+
 def test_names_in_what_is_shown_are_those_of_cloud_storage(tmp_path: Path) -> None:
     failing = READ + "print(told['outputs']['outputFile']); sys.exit(1)"
     with pytest.raises(TaskFailed, match="gs://bucket/root/") as failure:

@@ -45,8 +45,8 @@ lock: $(INSTALLED) ## Resolve setup.py anew, for Python 3.10 to 3.13
 	.venv/bin/uv pip compile tests/bigquery/requirements.in --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --output-file tests/bigquery/requirements.lock
 
-clean: ## Remove the environments and all runs
-	rm -rf .venv .venv-bigquery runs
+clean: ## Remove the environments, all runs and rehearsals
+	rm -rf .venv .venv-bigquery runs rehearsal
 
 # The tfx 1.16 stack needs Python 3.10. uv comes from the lock too; a first one is fetched to read it.
 $(INSTALLED): requirements.lock

@@ -16,6 +16,7 @@ from pipeline.vertex.settings import VertexSettings, load_settings
 
 COMMANDS = {
     "compile": "pipeline.vertex.compile",
+    "rehearse": "pipeline.vertex.rehearse",
 }
 """The module of each command; its `run(settings, options, console)` returns one of `Exit`.
 

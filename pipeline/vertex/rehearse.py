@@ -1,0 +1,92 @@
+"""`rehearse`: the compiled pipeline on this machine, task by task, as Vertex AI would run it."""
+
+from __future__ import annotations
+
+import signal
+
+from rich.console import Console
+from rich.text import Text
+
+from data.errors import UserError
+from pipeline.cli import Exit
+from pipeline.console import Progress, shortened, show_places
+from pipeline.interrupts import Interrupts
+from pipeline.rehearsal.outcome import Rehearsed
+from pipeline.rehearsal.rehearse import ENVIRONMENT, rehearse
+from pipeline.rehearsal.replaced import replacements
+from pipeline.settings import SAMPLE
+from pipeline.vertex.options import Rehearse
+from pipeline.vertex.settings import VertexSettings
+
+
+def run(settings: VertexSettings, options: Rehearse, console: Console) -> int:
+    """Rehearses, and shows how it goes.
+
+    Args:
+        settings: What the user chose.
+        options: Where, on which births, and from which task.
+        console: Where to show it.
+
+    Returns:
+        One of `Exit`, as the local runner.
+
+    Raises:
+        UserError: If the pipeline can't be rehearsed.
+        TaskFailed: If a task failed.
+    """
+    console.print(Text("natality", "bold").append(f" rehearsal on {options.births}", "none"))
+    interrupts = Interrupts(lambda: _stopped(console, progress), Exit.INTERRUPTED)
+    progress = Progress(console, lambda: interrupts.came)
+    try:
+        with interrupts, progress:
+            # How a CI service ends a job: as a Ctrl-C, so that no container is left behind.
+            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+            outcome = _rehearsed(settings, options, console, progress)
+    except (KeyboardInterrupt, UserError):
+        if interrupts.came:
+            return _stopped(console, progress)
+        raise
+    _show(console, outcome)
+    return Exit.NOT_BLESSED if outcome.blessed is False else Exit.PUSHED
+
+
+def _rehearsed(
+    settings: VertexSettings, options: Rehearse, console: Console, progress: Progress
+) -> Rehearsed:
+    # Takes seconds: all of TensorFlow, Beam and TFX.
+    from pipeline.local import SAMPLE_FILE
+    from pipeline.vertex.compile import compile_job
+    from pipeline.vertex.engines import schema_uri
+
+    job = compile_job(settings)
+    console.print(Text("Here, these are replaced:", "dim"))
+    for each in replacements(job):
+        console.print(Text(f"  {each.there}: ").append(each.here, "dim"), soft_wrap=True)
+    return rehearse(
+        job,
+        options.root,
+        births=str(SAMPLE_FILE) if options.births == SAMPLE else options.births,
+        observer=progress,
+        from_task=options.from_,
+        parameters=options.parameters,
+        uploads={schema_uri(settings): settings.schema_file},
+    )
+
+
+def _stopped(console: Console, progress: Progress) -> Exit:
+    progress.end()
+    task = progress.running
+    begun = task not in (None, ENVIRONMENT)
+    where = f" in {task}; --from {task} continues there" if begun else ""
+    console.print(f"\nStopped{where}.", soft_wrap=True)
+    return Exit.INTERRUPTED
+
+
+def _show(console: Console, outcome: Rehearsed) -> None:
+    console.print()
+    places = {"Baseline": "the latest blessed model" if outcome.baseline else "none yet"}
+    if outcome.blessed is not None:
+        places["Verdict"] = "blessed" if outcome.blessed else "not blessed"
+    if outcome.pushed:
+        places["Pushed to"] = shortened(str(outcome.pushed))
+    show_places(console, places | {"Logs": shortened(str(outcome.logs))})

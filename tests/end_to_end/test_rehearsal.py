@@ -1,0 +1,233 @@
+"""`python vertex_runner.py rehearse`: the whole compiled pipeline, twice, with two workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from checkout import PROJECT, QUICK, environment
+
+from models.features import FEATURES
+from models.names import PREDICTION, SERVING
+from models.request import parse_request
+
+pytestmark = pytest.mark.slow
+
+VERTEX = """
+project = "my-project"
+run_root = "gs://my-bucket/natality"
+service_account = "runner@my-project.iam.gserviceaccount.com"
+image = "us-central1-docker.pkg.dev/my-project/natality/natality:1"
+scale = "pair"
+scales.pair = {machine_type = "n2-standard-8", machines = 2}
+"""
+RESOLVERS = {"PreviousStatistics", "Baseline-model-blessing-resolver", "Baseline-model-resolver"}
+LOOK_BACK = {"AnomalyGate", "Evaluator", "Pusher"}
+"""Tasks that run again in a second, unchanged rehearsal: now there is a previous one."""
+BIRTHS = [
+    {"mother_age": age, "gestation_weeks": week, "plurality": plurality}
+    for age in (16, 28, 41)
+    for week in (26, 34, 39, 42)
+    for plurality in ("Single(1)", "Twins(2)")
+]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def states(self) -> dict[str, str]:
+        """How each task ended, in order."""
+        return dict(re.findall(r"^(\S+): (\w+) [\d.]+ s$", self.out, re.MULTILINE))
+
+    def line(self, name: str) -> str:
+        """What stands behind a name in the summary."""
+        return "\n".join(re.findall(rf"^  {name} +(.*)$", self.out, re.MULTILINE))
+
+
+class Folder:
+    """A working folder with settings, outside of the checkout."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        settings = "\n".join(f"{name} = {value}" for name, value in QUICK.items())
+        (folder / "natality.toml").write_text(settings)
+        (folder / "vertex.toml").write_text(settings + VERTEX)
+
+    def start(self, runner: str, *flags: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, PROJECT / runner, *flags],
+            cwd=self.path,
+            env=environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def run(self, runner: str, *flags: str) -> Ended:
+        process = self.start(runner, *flags)
+        out, err = process.communicate(timeout=900)
+        return Ended(process.returncode, out, err)
+
+    @property
+    def logs(self) -> Path:
+        """Of the latest rehearsal."""
+        return max((self.path / "rehearsal" / "logs").iterdir())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
+    yield Folder(tmp_path_factory.mktemp("rehearsal"))
+
+
+@pytest.fixture(scope="module")
+def first(folder: Folder) -> Ended:
+    """The first rehearsal on a new root."""
+    ended = folder.run("vertex_runner.py", "rehearse")
+    assert ended.status == 0, ended.out + ended.err
+    return ended
+
+
+def test_the_first_rehearsal_runs_all_and_pushes(folder: Folder, first: Ended) -> None:
+    assert {"BigQueryExampleGen", "Trainer", "Pusher"} < set(first.states)
+    assert set(first.states.values()) == {"done"}
+    assert (first.line("Verdict"), first.line("Baseline")) == ("blessed", "none yet")
+    assert (folder.path / first.line("Pushed to") / "saved_model.pb").exists()
+
+
+def test_it_tells_at_the_start_what_is_replaced(first: Ended) -> None:
+    before, _, _ = first.out.partition("environment:")
+    for name in ("BigQuery", "Dataflow", "Vertex AI training", "Cloud Storage"):
+        assert f"  {name}: " in before
+
+
+def test_two_replicas_trained_one_model(folder: Folder, first: Ended) -> None:
+    steps = [
+        re.findall(r"step (\d+): rmse ([\d.]+)", (folder.logs / f"Trainer-{name}.log").read_text())
+        for name in ("chief-0", "worker-0")
+    ]
+    assert [step for step, _ in steps[0]] == ["20", "40", "60"]
+    assert steps[0] == steps[1]
+
+
+def test_requests_are_those_that_vertex_would_get(folder: Folder, first: Ended) -> None:
+    lines = (folder.logs / "requests.jsonl").read_text().splitlines()
+    bodies = {
+        re.sub(r".*/|\?.*", "", request["path"]): request["body"]
+        for request in map(json.loads, lines)
+    }
+    chief, worker = bodies["customJobs"]["jobSpec"]["workerPoolSpecs"]
+    assert (chief["replicaCount"], worker["replicaCount"]) == ("1", "1")
+    assert chief["machineSpec"]["machineType"] == "n2-standard-8"
+    assert chief["containerSpec"]["imageUri"].endswith("/natality:1")
+    assert bodies["models:upload"]["model"]["artifactUri"].startswith("gs://my-bucket/natality/")
+    deployed = bodies["natality:deployModel"]["deployedModel"]["dedicatedResources"]
+    assert deployed["machineSpec"]["machineType"] == "n2-standard-2"
+
+
+def test_containers_have_the_locked_dependencies_and_the_package(
+    folder: Folder, first: Ended
+) -> None:
+    python = folder.path / "rehearsal" / "environment" / "venv" / "bin" / "python"
+    code = (
+        "import importlib.metadata as m, pipeline; print(pipeline.__file__); "
+        "print(*(f'{d.name}=={d.version}' for d in m.distributions()), sep='\\n')"
+    )
+    said = subprocess.check_output([python, "-c", code], cwd="/", env={}, text=True)
+    package, *installed = said.splitlines()
+    assert str(PROJECT) not in package
+    lock = (PROJECT / "requirements.lock").read_text()
+    pinned = set(map(plain, re.findall(r"^[\w.-]+==[^\s;]+", lock, re.MULTILINE)))
+    assert set(map(plain, installed)) - pinned == {"natality-tfx==0-1-0"}
+
+
+def plain(pin: str) -> str:
+    """A name and version in the form in which all that are equal look equal."""
+    return re.sub(r"[-_.]+", "-", pin.lower())
+
+
+def test_the_rehearsed_model_predicts_what_the_locally_trained_one_does(
+    folder: Folder, first: Ended
+) -> None:
+    local = folder.run("local_runner.py")
+    assert local.status == 0, local.out + local.err
+    here, there = (folder.path / ended.line("Pushed to") for ended in (local, first))
+    np.testing.assert_allclose(predictions(here), predictions(there), atol=1e-5)
+
+
+def predictions(model: Path) -> list[float]:
+    """Of all `BIRTHS`, in pounds."""
+    signature = tf.saved_model.load(str(model)).signatures[SERVING]
+    births = [parse_request(json.dumps(birth)) for birth in BIRTHS]
+    columns = {f.name: tf.constant([birth[f.name] for birth in births]) for f in FEATURES}
+    return list(signature(**columns)[PREDICTION].numpy())
+
+
+@pytest.fixture(scope="module")
+def second(folder: Folder, first: Ended) -> Ended:
+    """Another one, with nothing changed."""
+    ended = folder.run("vertex_runner.py", "rehearse")
+    assert ended.status == 0, ended.out + ended.err
+    return ended
+
+
+def test_a_second_rehearsal_finds_the_blessed_model_and_reuses_the_rest(
+    folder: Folder, first: Ended, second: Ended
+) -> None:
+    ran = {task for task, state in second.states.items() if state == "done"}
+    assert ran == RESOLVERS | LOOK_BACK
+    unchanged = {task: s for task, s in second.states.items() if task not in ran}
+    assert unchanged.pop("environment") == "reused"
+    assert set(unchanged.values()) == {"cached"}
+    assert second.line("Baseline") == "the latest blessed model"
+    assert second.line("Pushed to") != first.line("Pushed to")
+
+
+def test_ctrl_c_stops_the_task_and_all_its_processes(folder: Folder, second: Ended) -> None:
+    before = folder.logs
+    # With another bound, else the Evaluator would be cached.
+    process = folder.start("vertex_runner.py", "--max-rmse", "30", "rehearse", "--from=Evaluator")
+
+    def begun() -> bool:
+        log = folder.logs / "Evaluator.log"
+        return folder.logs != before and log.exists() and log.stat().st_size > 0
+
+    wait(begun, process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, out + err
+    assert "Stopped in Evaluator; --from Evaluator continues there." in out
+    assert "Trainer: reused" in out
+    environment_ = str(folder.path / "rehearsal" / "environment")
+    assert not [c for c in commands() if environment_ in c]
+
+
+def wait(until: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    while not until():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def commands() -> Iterator[str]:
+    """The program and environment of each process on this machine that is ours."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            yield os.readlink(entry / "exe") + (entry / "environ").read_bytes().decode()
+        except OSError:
+            continue  # It has ended, or is another user's.

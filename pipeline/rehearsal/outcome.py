@@ -23,6 +23,7 @@ class Rehearsed:
         seconds: How long each took.
         blessed: Whether the model was; None if nothing judged it.
         baseline: Whether there was a blessed model to compare with.
+        evaluation: Folder of the Evaluator's results, on this machine.
         pushed: Folder of the pushed model, on this machine; None if none was pushed.
     """
 
@@ -32,6 +33,7 @@ class Rehearsed:
     seconds: dict[str, float] = field(default_factory=dict)
     blessed: bool | None = None
     baseline: bool = False
+    evaluation: Path | None = None
     pushed: Path | None = None
 
 
@@ -54,6 +56,8 @@ def conclude(
                 outcome.baseline |= title == "tfx.Model"
             elif title == "tfx.ModelBlessing":
                 outcome.blessed = bool(artifact["metadata"].get("blessed"))
+            elif title == "tfx.ModelEvaluation":
+                outcome.evaluation = buckets.path(artifact["uri"])
             elif title == "tfx.PushedModel":
                 outcome.pushed = _folder(artifact, buckets, endpoints)
 

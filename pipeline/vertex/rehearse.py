@@ -87,6 +87,8 @@ def _show(console: Console, outcome: Rehearsed) -> None:
     places = {"Baseline": "the latest blessed model" if outcome.baseline else "none yet"}
     if outcome.blessed is not None:
         places["Verdict"] = "blessed" if outcome.blessed else "not blessed"
+    if outcome.blessed is False:
+        places["Evaluation"] = shortened(str(outcome.evaluation))
     if outcome.pushed:
         places["Pushed to"] = shortened(str(outcome.pushed))
     show_places(console, places | {"Logs": shortened(str(outcome.logs))})

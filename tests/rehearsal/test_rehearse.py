@@ -338,13 +338,18 @@ def test_the_outcome_tells_what_became_of_the_model(tmp_path: Path) -> None:
             "open(told['outputs']['outputFile'], 'w'))"
         )
         job = pipeline(
-            a=task(container(bless), outputs={"b": "tfx.ModelBlessing"}),
+            a=task(
+                container(bless),
+                outputs={"b": "tfx.ModelBlessing", "e": "tfx.ModelEvaluation"},
+            ),
             b=task(container(pushed), outputs={"p": "tfx.PushedModel"}),
         )
         return run(job, tmp_path)
 
     outcome = push(1)
     assert outcome.blessed is True
+    assert outcome.evaluation
+    assert outcome.evaluation.is_relative_to(tmp_path / "buckets" / "bucket" / "root")
     assert outcome.pushed == tmp_path / "buckets" / "bucket" / "serving" / "1"
     outcome = push(0)
     assert (outcome.blessed, outcome.pushed) == (False, None)

@@ -83,13 +83,15 @@ class Environment:
         self._folder.mkdir(parents=True, exist_ok=True)
         dependencies = self._digest([self._checkout / LOCK, self._checkout / "setup.py"])
         package = self._digest(_package_files(self._checkout))
-        if self._noted("dependencies") != dependencies:
-            self._note("package", "")
+        alone = self._noted("dependencies") == dependencies
+        if alone and self._noted("package") == package:
+            return False
+        self._note("package", "")  # What follows may be interrupted.
+        if not alone:
+            self._note("dependencies", "")
             self._log.write_bytes(b"")
             self._uv("venv", "--clear", "--python", sys.executable, str(self._venv))
-        elif self._noted("package") == package:
-            return False
-        self._install(self._build())
+        self._install(self._build(), alone=alone)
         self._note("dependencies", dependencies)
         self._note("package", package)
         return True
@@ -109,12 +111,14 @@ class Environment:
         (wheel,) = wheels.glob("*.whl")
         return wheel
 
-    def _install(self, wheel: Path) -> None:
+    def _install(self, wheel: Path, *, alone: bool) -> None:
+        """Installs our package, and what it asks for unless all of that is there."""
+        rest = ("--no-deps",) if alone else ("--constraint", str(self._checkout / LOCK))
+        # Its version stays the same whatever is in it, so uv must be told that it is another one.
         name = wheel.name.split("-")[0]
         self._uv(
             *("pip", "install", "--python", str(self.bin / "python"), "--compile-bytecode"),
-            *("--constraint", str(self._checkout / LOCK)),
-            *("--reinstall-package", name, "--refresh-package", name, str(wheel)),
+            *("--reinstall-package", name, "--refresh-package", name, *rest, str(wheel)),
         )
         (site_packages,) = self._venv.glob("lib/python*/site-packages")
         (site_packages / "sitecustomize.py").write_text(_CUSTOMIZE, encoding="utf-8")

@@ -10,6 +10,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Literal
 
+from models.bounds import Bounds
 from schema.distances import Distance
 from schema.findings import Finding
 
@@ -113,6 +114,7 @@ class Verdict:
         overall: Metrics over all examples of the eval split; None before the evaluation.
         pushed_to: Where it was pushed.
         references: What it must beat to be worth it, on the same rows and as published.
+        bounds: What the gate allows.
     """
 
     outcome: Outcome
@@ -122,6 +124,7 @@ class Verdict:
     overall: Slice | None = None
     pushed_to: str | None = None
     references: tuple[Reference, ...] = ()
+    bounds: Bounds | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
@@ -80,3 +81,30 @@ def _threshold(
             ),
         ),
     )
+
+
+def bounds_of(config: config_pb2.EvalConfig) -> Bounds:
+    """The bounds that `eval_config` wrote into a configuration."""
+    metrics = {json.loads(m.config)["name"]: m for s in config.metrics_specs for m in s.metrics}
+    judged = metrics[residuals.JUDGED]
+    (overall,) = metrics[next(iter(residuals.FORMULAS))].per_slice_thresholds
+    limits = [_limits(threshold) for threshold in judged.per_slice_thresholds]
+    # All slices that are judged have the same bounds; without any, none is ever crossed.
+    max_slice_rmse, max_slice_rmse_rise = limits[0] if limits else (math.inf, math.inf)
+    max_rmse, max_rmse_rise = _limits(overall)
+    return Bounds(
+        max_rmse=max_rmse,
+        max_slice_rmse=max_slice_rmse,
+        max_rmse_rise=max_rmse_rise,
+        max_slice_rmse_rise=max_slice_rmse_rise,
+        min_slice_size=json.loads(judged.config)["min_slice_size"],
+        judged_slices=tuple(
+            t.slicing_specs[0].feature_keys[0] for t in judged.per_slice_thresholds
+        ),
+    )
+
+
+def _limits(threshold: config_pb2.PerSliceMetricThreshold) -> tuple[float, float]:
+    """Highest RMSE, and highest rise of it."""
+    bound = threshold.threshold
+    return bound.value_threshold.upper_bound.value, bound.change_threshold.absolute.value

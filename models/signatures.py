@@ -43,9 +43,9 @@ def save(model: keras.Model, transform: tft.TFTransformOutput, path: str) -> Non
         save_format="tf",
         include_optimizer=False,
         signatures={
-            SERVING: _named(lambda values: predicted(_raw(values, transform))),
+            SERVING: _named(lambda values: predicted(raw_columns(values, transform))),
             EXAMPLES: serve_examples,
-            TRANSFORM: _named(lambda values: _transformed(layer, _raw(values, transform))),
+            TRANSFORM: _named(lambda values: _transformed(layer, raw_columns(values, transform))),
         },
     )
 
@@ -56,7 +56,7 @@ def _transformed(layer: keras.Model, raw: dict) -> dict[str, tf.Tensor]:
     return outputs
 
 
-def _raw(values: dict[str, tf.Tensor], transform: tft.TFTransformOutput) -> dict:
+def raw_columns(values: dict[str, tf.Tensor], transform: tft.TFTransformOutput) -> dict:
     """Dense `[batch]` values as the columns that the schema describes."""
     spec = transform.raw_feature_spec()
     columns = {}

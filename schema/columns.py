@@ -19,6 +19,11 @@ class Columns:
         self.examples: int = dataset.num_examples
         self._columns = {".".join(c.path.step) or c.name: c for c in dataset.features}
 
+    @property
+    def names(self) -> list[str]:
+        """The columns there are."""
+        return list(self._columns)
+
     def type(self, name: str) -> str:
         """TFDV's name of the type, such as STRING."""
         column = self._columns[name]

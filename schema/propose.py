@@ -240,7 +240,7 @@ def _replace(path: Path, text: str) -> None:
         Path(temporary).unlink(missing_ok=True)
 
 
-def _diff(old: str, new: str, old_name: str, new_name: str) -> str:
+def diff(old: str, new: str, old_name: str, new_name: str) -> str:
     """A unified diff; empty if there is no difference."""
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
     # `difflib.unified_diff` takes lines that occur often, here most of them, for junk: it would
@@ -293,7 +293,7 @@ def run(inferred: Path, curated: Path, write: bool) -> bool:
     source = find_inferred(inferred)
     old = _read(curated)
     proposal = propose(old, _parse(_read(source), str(source)))
-    sys.stdout.write(_diff(old, proposal.text, str(curated), f"{curated} (with {source})"))
+    sys.stdout.write(diff(old, proposal.text, str(curated), f"{curated} (with {source})"))
     for note in proposal.notes:
         print(note, file=sys.stderr)
     if write and proposal.text != old:

@@ -43,10 +43,11 @@ FORMULAS: dict[str, Callable[[np.ndarray], float]] = {
     "mean_absolute_error": lambda sums: sums[ABSOLUTE] / sums[COUNT],
     "mean_label": lambda sums: sums[LABELS] / sums[COUNT],
     "mean_prediction": lambda sums: sums[PREDICTIONS] / sums[COUNT],
+    "bias": lambda sums: (sums[PREDICTIONS] - sums[LABELS]) / sums[COUNT],
     "calibration": lambda sums: sums[PREDICTIONS] / sums[LABELS],
     "example_count": lambda sums: sums[COUNT],
 }
-"""Metrics by name, in pounds; calibration is mean prediction over mean label."""
+"""Metrics by name, in pounds; bias is mean prediction minus mean label, calibration over it."""
 
 MIN_GROUPS = 26
 """Groups that thirty births fill. A slice that fills fewer has no confidence intervals: of the 95%

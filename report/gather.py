@@ -17,6 +17,7 @@ from report.lineage import Lineage
 from report.provenance import provenance
 from report.run import Run
 from report.slices import read_slices
+from report.trained import describe_training
 from report.transformed import describe_transform
 from report.verdict import judge
 
@@ -59,7 +60,7 @@ def gather(
         errors=_errors(run, examples, rows),
         data=describe_data(run, statistics, findings, examples) if statistics else None,
         transformed=_transformed(run, examples),
-        trained=None,
+        trained=describe_training(run.training.uri) if run.training else None,
         provenance=provenance(about, lineage),
     )
 

@@ -14,8 +14,8 @@ from models.bounds import Bounds
 from models.evaluation import bounds_of
 from report.facts import Metric, Slice
 
-RMSE, MAE, CALIBRATION = "root_mean_squared_error", "mean_absolute_error", "calibration"
-LABEL, PREDICTION, COUNT = "mean_label", "mean_prediction", "example_count"
+RMSE, MAE = "root_mean_squared_error", "mean_absolute_error"
+CALIBRATION, BIAS, COUNT = "calibration", "bias", "example_count"
 
 _Value: TypeAlias = metrics_for_slice_pb2.MetricsForSlice.MetricKeyAndValue
 _Values: TypeAlias = Mapping[tuple[str, str], _Value]
@@ -48,7 +48,7 @@ def read_slices(uri: str) -> tuple[Slice, ...]:
                 rmse=_metric(values, RMSE),
                 mae=_metric(values, MAE),
                 calibration=_metric(values, CALIBRATION),
-                bias=_bias(values),
+                bias=_metric(values, BIAS),
                 judged=not feature or (feature in bounds.judged_slices and not small),
                 small=small,
             )
@@ -91,16 +91,6 @@ def _metric(values: _Values, name: str) -> Metric:
         change=_number(change.value) if change else None,
         change_interval=_interval(change) if change else None,
     )
-
-
-def _bias(values: _Values) -> Metric:
-    """Of the two means; TFMA knows no interval of a difference of metrics."""
-    prediction, label = _metric(values, PREDICTION), _metric(values, LABEL)
-    bias = prediction.value - label.value
-    if prediction.baseline is None or label.baseline is None:
-        return Metric(bias)
-    before = prediction.baseline - label.baseline
-    return Metric(bias, baseline=before, change=bias - before)
 
 
 def _interval(value: _Value) -> tuple[float, float] | None:

@@ -248,6 +248,7 @@ def expected_metrics(births: list[Row]) -> Metrics:
             "mean_absolute_error": np.mean(np.abs(prediction - label)),
             "mean_label": label.mean(),
             "mean_prediction": prediction.mean(),
+            "bias": prediction.mean() - label.mean(),
             "calibration": prediction.mean() / label.mean(),
             "example_count": len(members),
         }
@@ -430,6 +431,7 @@ def resampled(rows: list[Row], more: float = 0.0) -> dict[str, np.ndarray]:
         "mean_absolute_error": total(np.abs(errors)) / count,
         "mean_label": total(labels) / count,
         "mean_prediction": total(predictions) / count,
+        "bias": (total(predictions) - total(labels)) / count,
         "calibration": total(predictions) / total(labels),
     }
 

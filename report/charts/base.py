@@ -1,0 +1,197 @@
+"""What all charts share: colours and shapes, axes, and the way from a chart to a specification.
+
+Colours are the page's CSS variables, so that a chart follows light, dark and print without being
+drawn anew. Whatever a colour says, a shape, a dash or a label says too. Names of fields are ours;
+words from the data are only ever values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+INK, MUTED, LINE = "var(--ink)", "var(--muted)", "var(--line)"
+ACCENT, BAD, SURFACE = "var(--accent)", "var(--bad)", "var(--surface)"
+SERIES = ("var(--series-1)", "var(--series-2)", "var(--series-3)", "var(--series-4)")
+SHAPES = ("circle", "square", "triangle-up", "diamond")
+DASHES = ((1, 0), (6, 3), (2, 2), (8, 2, 2, 2))
+
+LINE_HEIGHT = 14
+ROW = 36
+"""Height of a row that has a name of two lines, in pixels."""
+
+Rows = Iterable[Mapping[str, Any]]
+
+_CONFIG: dict[str, Any] = {
+    "background": "transparent",
+    "font": "system-ui, sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "domainColor": LINE,
+        "gridColor": LINE,
+        "labelColor": MUTED,
+        "labelFontSize": 12,
+        "labelLimit": 150,
+        "tickColor": LINE,
+        "titleColor": MUTED,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,
+    },
+    "axisY": {"grid": False, "domain": False, "ticks": False, "labelPadding": 6},
+    "legend": {
+        "labelColor": INK,
+        "labelFontSize": 12,
+        "offset": 6,
+        "orient": "top",
+        "symbolBaseStrokeColor": INK,
+        "symbolStrokeWidth": 2,
+        "titleColor": MUTED,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its words.
+
+    Attributes:
+        id: Its anchor on the page.
+        title: What it shows.
+        reading: One line that says how to read it.
+        spec: Vega-Lite specification.
+        wide: Width in pixels below which it scrolls; 0 if it shrinks with the page.
+    """
+
+    id: str
+    title: str
+    reading: str
+    spec: dict[str, Any]
+    wide: int = 0
+
+
+def figure(
+    id: str,
+    title: str,
+    reading: str,
+    layers: Sequence[alt.Chart],
+    height: int,
+    wide: int = 0,
+) -> Figure:
+    """Puts layers together to a figure that is as wide as its place on the page.
+
+    Args:
+        id: Its anchor on the page.
+        title: What it shows.
+        reading: One line that says how to read it.
+        layers: Its layers, the lowest first.
+        height: Height of the plot, in pixels.
+        wide: Width in pixels below which it scrolls; 0 if it shrinks with the page.
+    """
+    chart = alt.layer(*layers).properties(width="container", height=height)
+    spec = chart.to_dict(validate=False)
+    spec["config"] = _CONFIG
+    spec["autosize"] = {"type": "fit-x", "contains": "padding", "resize": True}
+    return Figure(id, title, reading, spec, wide)
+
+
+def chart(rows: Rows) -> alt.Chart:
+    """A chart of rows; what is not a finite number is left out of them."""
+    values = [{name: _clean(value) for name, value in row.items()} for row in rows]
+    return alt.Chart(alt.InlineData(values=values))
+
+
+def rule_at(x: float | None = None, y: float | None = None, **style: Any) -> alt.Chart:
+    """A line across the plot."""
+    style = {"color": MUTED, "strokeWidth": 1, **style}
+    if x is not None:
+        return chart([{"x": x}]).mark_rule(**style).encode(x="x:Q")
+    return chart([{"y": y}]).mark_rule(**style).encode(y="y:Q")
+
+
+def names(rows: Rows) -> alt.Y:
+    """The axis of rows named by their field `name`, in their order.
+
+    A name may have several lines. All layers of a figure must be given the same rows, as what only
+    some of them have would else be put last.
+    """
+    order = list(dict.fromkeys(str(row["name"]) for row in rows))
+    lines = max((name.count("\n") for name in order), default=0)
+    axis = alt.Axis(
+        # Vega puts the first line where the middle of the label should be.
+        labelExpr="split(datum.value, '\\n')",
+        labelLineHeight=LINE_HEIGHT,
+        labelOffset=-lines * LINE_HEIGHT / 2,
+    )
+    return alt.Y("name:N", title=None, scale=alt.Scale(domain=order), axis=axis)
+
+
+def number_axis(title: str, form: str = "", ticks: int = 6, **more: Any) -> alt.Axis:
+    """An axis of numbers that is not crowded on a phone."""
+    if form.startswith("+"):
+        more["labelExpr"] = "datum.value == 0 ? '0' : datum.label"
+    return alt.Axis(
+        title=title or None,
+        format=form or alt.Undefined,  # Vega then chooses the digits by the ticks.
+        tickCount=ticks,
+        labelOverlap="greedy",
+        labelSeparation=6,
+        **more,
+    )
+
+
+def legend(members: Sequence[str], **more: Any) -> alt.Legend:
+    """A legend in a row, or in a column where the plot is too narrow for a row."""
+    need = sum(len(member) * 7 + 30 for member in members)
+    return alt.Legend(title=None, columns=alt.ExprRef(f"width < {need} ? 1 : 0"), **more)
+
+
+def finite(values: Iterable[Any]) -> list[float]:
+    """Those of the values that an axis can be made for."""
+    return [v for v in values if isinstance(v, (int, float)) and math.isfinite(v)]
+
+
+def series(field: str, members: Sequence[str], dashed: bool = False) -> dict[str, Any]:
+    """Tells the members of a field apart by colour, and by dash or shape.
+
+    Args:
+        field: Name of the field.
+        members: Its values, in order.
+        dashed: Whether lines are drawn; else points.
+    """
+    domain = list(members)
+
+    def scale(values: Sequence[Any]) -> alt.Scale:
+        # More splits than looks: they begin anew rather than fail.
+        return alt.Scale(domain=domain, range=[values[i % len(values)] for i in range(len(domain))])
+
+    key = legend(domain, **({"symbolType": "stroke", "symbolSize": 300} if dashed else {}))
+    encoding: dict[str, Any] = {"color": alt.Color(f"{field}:N", scale=scale(SERIES), legend=key)}
+    if dashed:
+        dashes = [list(dash) for dash in DASHES]
+        encoding["strokeDash"] = alt.StrokeDash(f"{field}:N", scale=scale(dashes), legend=key)
+    else:
+        encoding["shape"] = alt.Shape(f"{field}:N", scale=scale(SHAPES), legend=key)
+    return encoding
+
+
+def tips(**titles: str) -> list[alt.Tooltip]:
+    """Tooltips: titles by field; a title that ends in `|format` says how to write the number."""
+    result = []
+    for field, text in titles.items():
+        title, _, form = text.partition("|")
+        if form:
+            result.append(alt.Tooltip(f"{field}:Q", title=title, format=form))
+        else:
+            result.append(alt.Tooltip(f"{field}:N", title=title))
+    return result
+
+
+def _clean(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,454 @@
+"""Made-up facts of runs, with every section filled and nasty strings wherever data has a say."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from dataclasses import replace
+
+from models.bounds import Bounds
+from report.facts import (
+    Artifact,
+    Crossing,
+    CrossUse,
+    Data,
+    Distribution,
+    ErrorGroup,
+    Errors,
+    Execution,
+    Facts,
+    Metric,
+    Provenance,
+    Reference,
+    Slice,
+    Stretch,
+    Trained,
+    Transformed,
+    Verdict,
+)
+from schema.distances import Distance
+from schema.findings import Finding
+
+NASTY = "<script>alert(1)</script>"
+CLOSING = "</script><img src=x onerror=alert(2)>"
+QUOTES = "\"'`&{{7*7}}<!--"
+WHEN = datetime.datetime(2026, 11, 23, 2, 3, 44, tzinfo=datetime.timezone.utc)
+BOUNDS = Bounds(1.15, 2.5, 0.01, 0.1, 200, ("plurality", "gestation_band"))
+
+_SLICES = (
+    ("gestation_band", "under 28 weeks", 92, 2.61),
+    ("gestation_band", "28-33 weeks", 358, 2.534),
+    ("plurality", "Quadruplets(4)", 4, 1.9),
+    ("birth_weight", "low", 1_001, 1.61),
+    ("plurality", "Triplets(3)", 31, 1.3),
+    ("gestation_band", "34-36 weeks", 1_094, 1.221),
+    ("mother_age_band", "40 and over", 270, 1.18),
+    ("plurality", NASTY, 12, 1.15),
+    ("mother_age_band", "under 18", 402, 1.09),
+    ("ultrasound", "yes", 6_210, 1.041),
+    ("is_male", "True", 3_177, 1.04),
+    ("plurality", "Single(1)", 11_890, 1.031),
+    ("plurality", CLOSING, 321, 1.02),
+    ("plurality", "Twins(2)", 210, 0.97),
+)
+
+
+def a_slice(feature: str, value: str, examples: int, rmse: float, baseline: bool = True) -> Slice:
+    """A slice whose figures follow from its RMSE and size."""
+    spread = 1.96 * rmse / math.sqrt(2 * examples)
+
+    def metric(now: float, change: float, width: float) -> Metric:
+        return Metric(
+            value=now,
+            interval=(now - width, now + width) if examples > 10 else None,
+            baseline=now - change if baseline else None,
+            change=change if baseline else None,
+            change_interval=(change - width / 3, change + width / 3) if baseline else None,
+        )
+
+    return Slice(
+        feature=feature,
+        value=value,
+        examples=examples,
+        rmse=metric(rmse, 0.004 - rmse / 400, spread),
+        mae=metric(rmse * 0.79, -0.002, spread * 0.8),
+        calibration=metric(1 + (1.03 - rmse) / 40, 0.001, spread / 7),
+        bias=metric((1.03 - rmse) / 5, 0.003, spread * 1.4),
+        judged=feature in ("", "plurality", "gestation_band", "mother_age_band"),
+        small=0 < examples < BOUNDS.min_slice_size,
+    )
+
+
+def _groups(labels: list[str], start: float, step: float) -> tuple[ErrorGroup, ...]:
+    middle = len(labels) / 2
+    groups = []
+    for i, label in enumerate(labels):
+        off = (i - middle) / max(middle, 1)
+        groups.append(
+            ErrorGroup(
+                label=label,
+                low=start + i * step,
+                examples=round(4_000 * math.exp(-4 * off * off)) + 3,
+                mean_label=7.2 - off * 0.4,
+                mean_prediction=7.21 - off * 0.35,
+                rmse=1 + off * off,
+                tenth=-1.3 - off * off,
+                median=0.03 * off - 0.02,
+                ninetieth=1.31 + off * off / 2,
+            )
+        )
+    return tuple(groups)
+
+
+def _errors() -> Errors:
+    cells = tuple(
+        (p / 2, y / 2, round(900 * math.exp(-((y - p) ** 2) / 8 - (p - 14.6) ** 2 / 9)))
+        for p in range(4, 18)
+        for y in range(2, 26)
+    )
+    deciles = _groups([f"decile {i}" for i in range(1, 11)], 3.1, 0.55)
+    return Errors(
+        examples=12_420,
+        of=12_420,
+        cells=tuple(cell for cell in cells if cell[2]),
+        cell_width=0.5,
+        by={
+            "predicted value": _groups(
+                [f"{w / 2:g}-{w / 2 + 0.5:g} lb" for w in range(6, 18)], 3, 0.5
+            ),
+            "gestation week": _groups([str(week) for week in range(22, 48)], 22, 1),
+            "mother's age": _groups([str(age) for age in range(13, 52)], 13, 1),
+            "weight band": _groups(["under 5.5 lb", "5.5-8.8 lb", "8.8 lb and over"], 0, 5.5),
+        },
+        deciles=tuple(
+            replace(group, mean_prediction=3.6 + i * 0.5, mean_label=3.55 + i * 0.507)
+            for i, group in enumerate(deciles)
+        ),
+    )
+
+
+def _words(split: str, examples: int, values: dict[str, float], missing: float) -> Distribution:
+    known = examples * (1 - missing)
+    return Distribution(
+        split, examples, missing, values=tuple((v, known * s) for v, s in values.items())
+    )
+
+
+def _numbers(
+    split: str, examples: int, mean: float, sd: float, low: float, high: float
+) -> Distribution:
+    width = (high - low) / 10
+    edges = [low + i * width for i in range(10)]
+    heights = [math.exp(-(((e + width / 2 - mean) / sd) ** 2) / 2) for e in edges]
+    return Distribution(
+        split=split,
+        examples=examples,
+        missing=0.0,
+        histogram=tuple(
+            (e, e + width, examples * h / sum(heights)) for e, h in zip(edges, heights, strict=True)
+        ),
+        mean=mean,
+        deviation=sd,
+        minimum=low,
+        maximum=high,
+    )
+
+
+def _data() -> Data:
+    rows = {"train": 74_712, "eval": 12_420, "test": 12_266}
+    races = {
+        "White": 0.78,
+        "Black": 0.15,
+        NASTY: 0.03,
+        CLOSING: 0.02,
+        "A race with a long name": 0.02,
+    }
+    columns: dict[str, tuple[Distribution, ...]] = {}
+    for i, (split, n) in enumerate(rows.items()):
+        shift = i * 0.02
+        made = {
+            "is_male": _words(
+                split, n, {"Unknown": 0.5, "True": 0.26 - shift, "False": 0.24 + shift}, 0
+            ),
+            "mother_race": _words(split, n, races, 0.312 + shift),
+            f"odd {QUOTES}": _words(split, n, {QUOTES: 1.0}, 0.00004),
+            "mother_age": _numbers(split, n, 27.4 + shift, 6.2, 12, 52),
+            "gestation_weeks": _numbers(split, n, 38.6, 2.5, 17, 47),
+            "weight_pounds": _numbers(split, n, 7.23, 1.32, 0.5, 13.5),
+        }
+        for name, column in made.items():
+            columns[name] = (*columns.get(name, ()), column)
+    months = tuple(
+        (year, month, split, 1_000.0 + 10 * month)
+        for year in range(2001, 2009)
+        for month in range(1, 13)
+        for split in [
+            ("train", "train", "train", "eval", "train", "test")[(year * 7 + month * 5) % 6]
+        ]
+    )
+    far = Distance("mother_race", 0.061, 0.038)
+    near = (Distance("is_male", 0.004, 0.038), Distance("mother_age", 0.0007, 0.028))
+    return Data(
+        rows=rows,
+        months=months,
+        months_estimated=True,
+        columns=columns,
+        skew={"eval": (*near, far), "test": near},
+        drift=(*near, Distance(f"odd {QUOTES}", math.nan, 0.02)),
+        findings=(
+            Finding(
+                split="eval",
+                feature="mother_race",
+                kind="SKEW",
+                severity="warning",
+                found=f"a distance of 0.061, {NASTY!r} 3% of train",
+                expected="at most 0.038",
+                cure="Look at how data/natality.sql makes the splits.",
+            ),
+        ),
+        schema_diff=(
+            "--- schema/schema.pbtxt\n+++ proposed\n@@ -41,3 +41,4 @@\n"
+            f'   value: "White"\n-  value: "Black"\n+  value: "{NASTY}"\n'
+        ),
+    )
+
+
+def _transformed() -> Transformed:
+    return Transformed(
+        boundaries={
+            "mother_age_bucket": tuple(float(age) for age in range(15, 46)),
+            "mother_age_quantile": (19.0, 21.0, 23.0, 25.0, 27.0, 29.0, 31.0, 33.0, 36.0),
+        },
+        vocabularies={
+            "mother_race": ("White", "Black", NASTY, CLOSING),
+            "is_male": ("Unknown", "True", "False"),
+        },
+        unseen={"mother_race": 0.00031, "is_male": 0.0},
+        crosses=(
+            CrossUse("mother_age_x_gestation_weeks", 4_000, 871, 780, 0.19, 0.196, 0.21),
+            CrossUse("is_male_x_plurality", 100, 13, 12, 0.15, 0.113, 0.02),
+            CrossUse(
+                "is_male_x_mother_age_x_plurality_x_gestation_weeks",
+                *(20_000, 4_310, 3_880, 0.2, 0.194, 0.18),
+            ),
+        ),
+        examples=74_712,
+    )
+
+
+def _trained() -> Trained:
+    return Trained(
+        stretches=tuple(
+            Stretch(
+                step=step,
+                loss=1.03 + 9 * math.exp(-step / 300),
+                rmse=math.sqrt(1.03 + 9 * math.exp(-step / 300)),
+                eval_loss=1.07 + 8 * math.exp(-step / 280) + step / 40_000,
+                eval_rmse=math.sqrt(1.07 + 8 * math.exp(-step / 280) + step / 40_000),
+                examples_per_second=180_000 + 20 * step,
+            )
+            for step in range(250, 3_001, 250)
+        ),
+        best_step=2_250,
+        resumed_from=(1_000,),
+        examples_per_second=191_204.0,
+        settings={"train_steps": "3000", "batch_size": "512", "hidden": "64, 32", "seed": "2001"},
+    )
+
+
+_DAG: dict[str, tuple[str, ...]] = {
+    "BigQueryExampleGen": (),
+    "PreviousStatistics": (),
+    "ImportSchemaGen": (),
+    "StatisticsGen": ("BigQueryExampleGen", "PreviousStatistics"),
+    "SchemaGen": ("StatisticsGen",),
+    "ExampleValidator": ("StatisticsGen", "ImportSchemaGen"),
+    "AnomalyGate": ("ExampleValidator", "SchemaGen", "PreviousStatistics"),
+    "Transform": ("BigQueryExampleGen", "ImportSchemaGen", "AnomalyGate"),
+    "Trainer": ("BigQueryExampleGen", "Transform", "ImportSchemaGen"),
+    "Baseline": ("Trainer",),
+    "Evaluator": ("BigQueryExampleGen", "Trainer", "Baseline", "ImportSchemaGen"),
+    "Pusher": ("Trainer", "Evaluator"),
+}
+_OUTPUTS: dict[str, tuple[str, ...]] = {
+    "BigQueryExampleGen": ("Examples",),
+    "PreviousStatistics": (),
+    "ImportSchemaGen": ("Schema",),
+    "StatisticsGen": ("ExampleStatistics",),
+    "SchemaGen": ("Schema",),
+    "ExampleValidator": ("ExampleAnomalies",),
+    "AnomalyGate": ("JsonValue",),
+    "Transform": ("TransformGraph", "TransformCache"),
+    "Trainer": ("Model", "ModelRun"),
+    "Baseline": (),
+    "Evaluator": ("ModelEvaluation", "ModelBlessing"),
+    "Pusher": ("PushedModel",),
+}
+
+
+def _provenance() -> Provenance:
+    artifacts: dict[int, Artifact] = {}
+    made: dict[str, dict[str, tuple[int, ...]]] = {}
+    executions = []
+    for number, (component, upstream) in enumerate(_DAG.items(), start=1):
+        outputs: dict[str, tuple[int, ...]] = {}
+        for type_name in _OUTPUTS[component]:
+            artifact = Artifact(
+                len(artifacts) + 1, type_name, f"runs/pipeline/{component}/{type_name}/{QUOTES}"
+            )
+            artifacts[artifact.id] = artifact
+            outputs[type_name.lower()] = (artifact.id,)
+        made[component] = outputs
+        executions.append(
+            Execution(
+                id=number,
+                component=component,
+                state="cached" if component == "SchemaGen" else "complete",
+                started=WHEN + datetime.timedelta(seconds=7 * number),
+                seconds=None if component == "Baseline" else 0.4 * number**1.4,
+                inputs={
+                    f"{name}_{key}": ids for name in upstream for key, ids in made[name].items()
+                },
+                outputs=outputs,
+            )
+        )
+    return Provenance(
+        upstream=_DAG,
+        executions=tuple(executions),
+        artifacts=artifacts,
+        fingerprints={
+            "models.transform": "9f86d081884c7d65",
+            "data/natality.sql": "2c26b46b68ffc68f",
+        },
+        versions={"python": "3.10.19", "tfx": "1.16.0", "tensorflow": "2.16.2"},
+        queries={
+            "train": f"SELECT *\nFROM natality\nWHERE plurality != '{NASTY}'",
+            "eval": "SELECT 1",
+        },
+        settings={"train_steps": "3000", "source": CLOSING, "years": "2001-2008"},
+        command=f"python local_runner.py --train-steps 3000 --source '{CLOSING}'",
+    )
+
+
+def rich(blessed: bool = False) -> Facts:
+    """A run that got to the end.
+
+    Args:
+        blessed: Whether its model may serve.
+    """
+    overall = a_slice("", "", 12_420, 1.0345)
+    slices = (overall, *(a_slice(*row) for row in _SLICES))
+    crossing = Crossing("RMSE", "gestation_band 28-33 weeks", 2.534, 2.5, None)
+    rise = Crossing("rise of the RMSE", f"plurality {CLOSING}", 0.112, 0.1, 0.908)
+    references = (
+        Reference("mean predictor", 1.318, 1.02, "the mean weight of 74,712 train rows", True),
+        Reference("linear model", 1.0655, 0.836, "ridge on 74,712 train rows", True),
+        Reference("gradient-boosted tree", 1.0291, 0.809, "scikit-learn, 74,712 train rows", True),
+        Reference(
+            "BigQuery ML, linear", 1.0675, 0.83, "course lab, real births of 2001-2008", False
+        ),
+        Reference("AutoML Tables", 1.027, None, f"course lab {NASTY}", False),
+    )
+    return Facts(
+        run_id="20261123-020344",
+        pipeline="natality",
+        made=WHEN + datetime.timedelta(minutes=3),
+        source=f"the committed sample {NASTY}",
+        verdict=Verdict(
+            outcome="blessed" if blessed else "not blessed",
+            sentence=(
+                "The model may serve: its RMSE of 1.034 lb is within the bound of 1.150 lb, and no "
+                "slice is worse than the last blessed model by more than allowed."
+                if blessed
+                else "The model may not serve: in gestation_band 28-33 weeks its RMSE is 2.534 lb, "
+                "and 2.500 lb is allowed."
+            ),
+            crossings=() if blessed else (crossing, rise),
+            overall=overall,
+            pushed_to=f"runs/serving/natality/1795399473{QUOTES}" if blessed else None,
+            references=references,
+            bounds=BOUNDS,
+        ),
+        slices=slices,
+        errors=_errors(),
+        data=_data(),
+        transformed=_transformed(),
+        trained=_trained(),
+        provenance=_provenance(),
+    )
+
+
+def without_baseline() -> Facts:
+    """A first run: nothing to compare with, no previous statistics, no test split."""
+    facts = rich(blessed=True)
+    overall = a_slice("", "", 12_420, 1.0345, baseline=False)
+    assert facts.data is not None
+    kept = ("train", "eval")
+    return replace(
+        facts,
+        verdict=replace(facts.verdict, overall=overall, references=()),
+        slices=(overall, *(a_slice(*row, baseline=False) for row in _SLICES)),
+        data=replace(
+            facts.data,
+            rows={split: facts.data.rows[split] for split in kept},
+            months=tuple(month for month in facts.data.months if month[2] in kept),
+            columns={
+                name: tuple(d for d in splits if d.split in kept)
+                for name, splits in facts.data.columns.items()
+            },
+            skew={"eval": facts.data.skew["eval"]},
+            drift=None,
+            findings=(),
+            schema_diff="",
+        ),
+    )
+
+
+def stopped() -> Facts:
+    """A run that the gate stopped before training."""
+    facts = rich()
+    assert facts.data is not None
+    finding = Finding(
+        split="train",
+        feature="mother_race",
+        kind="ENUM_TYPE_UNEXPECTED_STRING_VALUES",
+        severity="error",
+        found=f"{NASTY!r} in 3% of examples",
+        expected="one of 'White', 'Black'",
+        cure="If the data is right, accept it: python -m schema.propose --write",
+    )
+    reached = facts.provenance.executions[:7]
+    return replace(
+        facts,
+        verdict=Verdict(
+            outcome="stopped",
+            sentence="The run stopped before training: the data is not what the schema agrees on.",
+            stopped_by=(str(finding),),
+        ),
+        slices=(),
+        errors=None,
+        data=replace(facts.data, findings=(finding,)),
+        transformed=None,
+        trained=None,
+        provenance=replace(
+            facts.provenance,
+            executions=(*reached[:-1], replace(reached[-1], state="failed", outputs={})),
+        ),
+    )
+
+
+def nothing() -> Facts:
+    """A run that failed in its first component."""
+    facts = rich()
+    return replace(
+        facts,
+        verdict=Verdict("failed", "The run failed.", stopped_by=("BigQueryExampleGen: no disk",)),
+        slices=(),
+        errors=None,
+        data=None,
+        transformed=None,
+        trained=None,
+        provenance=replace(
+            facts.provenance, executions=(), artifacts={}, queries={}, fingerprints={}
+        ),
+    )

@@ -19,11 +19,12 @@ ROOMS = ("data", "models", "pipeline", "report", "schema")
 """Packages of ours."""
 
 
-def code_fingerprint(module: str) -> str:
+def code_fingerprint(module: str, folder: Path | None = None) -> str:
     """Fingerprint of a module of ours, of all it imports of ours, and of the TFX version.
 
     Args:
         module: Dotted name, such as `models.task`.
+        folder: Other files that it reads; here every byte counts.
 
     Returns:
         Sixteen hexadecimal digits.
@@ -32,6 +33,9 @@ def code_fingerprint(module: str) -> str:
     for name in sorted(_closure(module)):
         digest.update(name.encode())
         digest.update(ast.dump(_without_docstrings(_parse(name))).encode())
+    for file in sorted(folder.iterdir()) if folder else ():
+        digest.update(file.name.encode())
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
@@ -32,6 +33,7 @@ class Layered(BaseSettings):
 
     Attributes:
         default_config: The settings file that is read where none is named.
+        incidental: Fields that say how a run goes, not what comes out of it.
     """
 
     model_config = SettingsConfigDict(
@@ -48,10 +50,30 @@ class Layered(BaseSettings):
         cli_use_class_docs_for_groups=True,  # The list of subcommands says what each does.
     )
     default_config: ClassVar[Path]
+    incidental: ClassVar[frozenset[str]] = frozenset({"config", "cache"})
 
     config: Path | None = Field(
         None, description="TOML file with settings; the default one is read if it is there"
     )
+
+    def told(self) -> dict[str, str]:
+        """What decides on the results of a run, as text, by the name one would write in a file."""
+        return {name: str(getattr(self, field)) for field, name in self._deciding()}
+
+    def command(self) -> str:
+        """The command that makes the same run again: the flags that differ from the defaults."""
+        flags = [
+            _flag(name, getattr(self, field))
+            for field, name in self._deciding()
+            if getattr(self, field) != type(self).model_fields[field].default
+        ]
+        return " ".join(["python", str(self.model_config.get("cli_prog_name")), *flags])
+
+    def _deciding(self) -> Iterator[tuple[str, str]]:
+        """Fields that decide on results, with the name that each is set by."""
+        for field, info in type(self).model_fields.items():
+            if field not in self.incidental:
+                yield field, info.alias or field
 
     @classmethod
     def settings_customise_sources(
@@ -66,6 +88,13 @@ class Layered(BaseSettings):
         config = init_settings.init_kwargs.get("config")  # type: ignore[attr-defined]
         file = config or (cls.default_config if cls.default_config.exists() else None)
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+
+def _flag(name: str, value: object) -> str:
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{flag}" if value else f"--no-{flag}"
+    return f"--{flag} {shlex.quote(str(value))}"
 
 
 AnySettings = TypeVar("AnySettings", bound=Layered)

@@ -59,16 +59,20 @@ def local_engines(settings: LocalSettings) -> Engines:
     beam_args = in_process(ROOT / "setup.py")
     if settings.source == BIGQUERY:
         bigquery = [f"--project={settings.project}", f"--temp_location={settings.bigquery_temp}"]
-        return Engines(**common, beam_args=beam_args + bigquery)
+        source = f"BigQuery, table {settings.table}"
+        return Engines(**common, beam_args=beam_args + bigquery, source=source)
     path = SAMPLE_FILE if settings.source == SAMPLE else Path(settings.source)
     source = open_source(str(path))
+    births = source.fingerprint()
     return Engines(
         **common,
         beam_args=beam_args,
+        source="the sample that comes with the project" if path == SAMPLE_FILE else str(path),
+        births=births,
         ingestion=executor_spec.BeamExecutorSpec(embedded_bigquery.Executor),
         ingestion_config=embedded_bigquery.custom_config(
             {settings.table: str(path)},
-            fingerprint=source.fingerprint() + code_fingerprint("pipeline.embedded_bigquery"),
+            fingerprint=births + code_fingerprint("pipeline.embedded_bigquery"),
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,8 @@ from models.task import Training
 from pipeline.fingerprint import code_fingerprint
 from pipeline.gate import AnomalyGate
 from pipeline.settings import Settings
+from report.about import About
+from report.component import TEMPLATES, Report
 
 NAME = "natality"
 
@@ -39,6 +41,8 @@ class Engines:
         trainer: The Trainer to use: where training runs is its executor's matter.
         training_config: What that executor must know.
         pusher: The Pusher to use.
+        source: Where the births come from, in words.
+        births: Fingerprint of them, where there is one.
     """
 
     pipeline_root: str
@@ -54,6 +58,8 @@ class Engines:
     trainer: type[tfx.components.Trainer] = tfx.components.Trainer
     training_config: Mapping[str, Any] = MappingProxyType({})
     pusher: type[tfx.components.Pusher] = tfx.components.Pusher
+    source: str = "BigQuery"
+    births: str = ""
 
 
 def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
@@ -135,13 +141,33 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         **engines.destination,
     )
 
+    components = [
+        *(examples, previous, statistics, inferred_schema, schema, anomalies, gate),
+        *(transform, trainer, baseline, evaluator, pusher),
+    ]
+    report = Report(
+        about=_about(settings, engines, components),
+        metadata=engines.metadata,
+        code=code_fingerprint("report.component", TEMPLATES),
+        examples=examples.outputs["examples"],
+        statistics=statistics.outputs["statistics"],
+        previous=previous.outputs["statistics"],
+        inferred=inferred_schema.outputs["schema"],
+        schema=schema.outputs["schema"],
+        anomalies=anomalies.outputs["anomalies"],
+        findings=gate.outputs["report"],
+        transform_graph=transform.outputs["transform_graph"],
+        model=trainer.outputs["model"],
+        training=trainer.outputs["model_run"],
+        evaluation=evaluator.outputs["evaluation"],
+        blessing=evaluator.outputs["blessing"],
+        pushed=pusher.outputs["pushed_model"],
+    )
+
     return tfx.dsl.Pipeline(
         pipeline_name=NAME,
         pipeline_root=engines.pipeline_root,
-        components=[
-            *(examples, previous, statistics, inferred_schema, schema, anomalies, gate),
-            *(transform, trainer, baseline, evaluator, pusher),
-        ],
+        components=[*components, report],
         enable_cache=settings.cache,
         metadata_connection_config=engines.metadata,
         beam_pipeline_args=engines.beam_args,
@@ -154,8 +180,36 @@ def to_folder(folder: str) -> dict[str, tfx.proto.PushDestination]:
     return {"push_destination": tfx.proto.PushDestination(filesystem=filesystem)}
 
 
-def _a_query_per_split(settings: Settings) -> example_gen_pb2.Input:
-    queries = {
+def _about(settings: Settings, engines: Engines, components: Sequence[Any]) -> About:
+    """What the report can't read in any artifact."""
+    code = {
+        "gate": code_fingerprint("pipeline.gate"),
+        "transform": code_fingerprint("models.transform"),
+        "training": code_fingerprint("models.task"),
+        "evaluation": code_fingerprint("models.residuals"),
+    }
+    return About(
+        pipeline=NAME,
+        source=engines.source,
+        severity=settings.anomaly_severity,
+        settings=settings.told(),
+        command=settings.command(),
+        queries=_queries(settings),
+        fingerprints={"births": engines.births} | code if engines.births else code,
+        upstream={component.id: _upstream(component) for component in components},
+    )
+
+
+def _upstream(component: Any) -> tuple[str, ...]:
+    """What a component waits for: who makes its inputs, and whom it was told to wait for."""
+    channels = component.inputs.values()
+    makers = {node for channel in channels for node in channel.get_data_dependent_node_ids()}
+    return tuple(sorted(makers | {node.id for node in component.upstream_nodes}))
+
+
+def _queries(settings: Settings) -> dict[str, str]:
+    """SQL by split."""
+    return {
         split: render(
             table=settings.table,
             first_year=settings.first_year,
@@ -165,10 +219,13 @@ def _a_query_per_split(settings: Settings) -> example_gen_pb2.Input:
         )
         for split in SPLITS
     }
+
+
+def _a_query_per_split(settings: Settings) -> example_gen_pb2.Input:
     return example_gen_pb2.Input(
         splits=[
             example_gen_pb2.Input.Split(name=split, pattern=query)
-            for split, query in queries.items()
+            for split, query in _queries(settings).items()
         ]
     )
 

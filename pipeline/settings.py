@@ -156,6 +156,7 @@ class LocalSettings(Settings):
 
     model_config = SettingsConfigDict(cli_prog_name="local_runner.py")
     default_config = Path("natality.toml")
+    incidental = Settings.incidental | {"run_root", "from_", "to", "predict"}
 
     source: str = Field(
         SAMPLE,

@@ -13,11 +13,11 @@ pytestmark = pytest.mark.slow
 COMPONENTS = [
     *("BigQueryExampleGen", "PreviousStatistics", "ImportSchemaGen", "StatisticsGen"),
     *("ExampleValidator", "SchemaGen", "AnomalyGate", "Transform", "Trainer", "Baseline"),
-    *("Evaluator", "Pusher"),
+    *("Evaluator", "Pusher", "Report"),
 ]
 LOOK_UPS = {"PreviousStatistics", "Baseline"}
 """Not components, so TFX never caches them."""
-LOOK_BACK = {"AnomalyGate"}
+LOOK_BACK = {"AnomalyGate", "Report"}
 """What runs once more in a second run, unchanged or not: now there is a previous one."""
 
 BIRTH = {"mother_age": 28, "gestation_weeks": 39, "plurality": "Single(1)"}
@@ -112,7 +112,7 @@ def test_an_edit_of_the_network_re_runs_training_and_is_compared(project: Projec
     with project.edited("models/model.py", "= (64, 32)", "= (16,)"):
         ended = project.run()
     assert ended.status == 0, ended.out
-    assert executed(project) == {"Trainer", "Evaluator", "Pusher"}
+    assert executed(project) == {"Trainer", "Evaluator", "Pusher", "Report"}
     assert cached(project) == set(COMPONENTS) - executed(project) - LOOK_UPS
     assert summary(ended, "Baseline") == summary(first, "Eval")
     assert summary(ended, "Eval") != summary(first, "Eval")

@@ -154,3 +154,14 @@ def test_an_edit_of_the_network_concerns_training_alone(
     edited_model: dict[str, bool], module: str, changes: bool
 ):
     assert edited_model[module] is changes
+
+
+def test_files_that_code_reads_count_too(room: Path, tmp_path: Path):
+    templates = tmp_path / "templates"
+    templates.mkdir()
+    page = templates / "page.html"
+    page.write_text("<p>")
+    before = code_fingerprint(f"{ROOM}.top", templates)
+    assert before not in (of_top(), code_fingerprint(f"{ROOM}.apart", templates))
+    page.write_text("<b>")
+    assert code_fingerprint(f"{ROOM}.top", templates) != before

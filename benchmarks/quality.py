@@ -10,13 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import tensorflow as tf
-from sklearn.compose import make_column_transformer
-from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.linear_model import LinearRegression
 from sklearn.metrics import root_mean_squared_error
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 from data.query import NATALITY, render
 from data.source import open_source
@@ -24,6 +18,7 @@ from data.warehouse import Warehouse
 from models.features import LABEL, UNKNOWN, categories, numbers
 from models.names import PREDICTION, SERVING
 from pipeline.local import SAMPLE_FILE
+from report.challengers import challengers
 
 WORDS = [category.name for category in categories()]
 NUMBERS = [number.name for number in numbers()]
@@ -31,26 +26,8 @@ NUMBERS = [number.name for number in numbers()]
 
 def errors() -> dict[str, float]:
     """RMSE on the eval split of the sample, in pounds, by learner."""
-    train, test = _split("train"), _split("eval")
-    ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
-    learners = {
-        "mean predictor": DummyRegressor(),
-        "linear regression": make_pipeline(
-            _encoded(OneHotEncoder(handle_unknown="ignore")), LinearRegression()
-        ),
-        "gradient-boosted tree": make_pipeline(
-            _encoded(ordinal),
-            HistGradientBoostingRegressor(
-                categorical_features=list(range(len(WORDS))), random_state=0
-            ),
-        ),
-    }
-    return {
-        name: root_mean_squared_error(
-            test[LABEL.name], learner.fit(train, train[LABEL.name]).predict(test)
-        )
-        for name, learner in learners.items()
-    }
+    found = challengers(_split("train"), _split("eval"))
+    return {name: rmse for name, (rmse, _) in found.items()}
 
 
 def pushed_model_error(version: Path) -> float:
@@ -64,11 +41,6 @@ def pushed_model_error(version: Path) -> float:
     columns = {name: tf.constant(test[name]) for name in WORDS}
     columns |= {name: tf.constant(test[name], tf.float32) for name in NUMBERS}
     return root_mean_squared_error(test[LABEL.name], model(**columns)[PREDICTION])
-
-
-def _encoded(encoder: OneHotEncoder | OrdinalEncoder):
-    """The words encoded, then the numbers; the label and the context left out."""
-    return make_column_transformer((encoder, WORDS), ("passthrough", NUMBERS))
 
 
 def _split(name: str) -> pd.DataFrame:

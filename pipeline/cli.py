@@ -22,6 +22,7 @@ from pipeline.console import (
 )
 from pipeline.interrupts import Interrupts
 from pipeline.preflight import new_log, sole_run
+from pipeline.reports import show_reports
 from pipeline.settings import LocalSettings, load_settings
 
 DISK_FULL = ("No space left on device", "database or disk is full")
@@ -56,6 +57,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if settings.predict:
             return _predict(settings, settings.predict.request)
+        if settings.report:
+            show_reports(settings, settings.report)
+            return Exit.PUSHED
         return _run(settings)
     except UserError as error:
         show_error(errors, error)
@@ -98,16 +102,32 @@ def _observed_run(settings: LocalSettings, log: Path, console: Console) -> int:
         _log_traceback(error)
         if interrupts.came:
             return _stopped(console, progress)
-        show_error(console, _explained(error, progress.running))
-        show_places(console, {"Log": str(log)})
+        told = _explained(error, progress.running)
+        show_error(console, told)
+        show_places(console, {"Log": str(log)} | _page_of_failed(settings, run_id, told, console))
         return Exit.FAILED
     show_summary(console, summary)
-    places = {"Log": str(log)}
+    places = {"Report": shortened(summary.page), "Log": str(log)}
     if summary.training_log:
         folder = shortened(summary.training_log)
         places["TensorBoard"] = f"make tensorboard, or tensorboard --logdir {folder}"
     show_places(console, places)
     return Exit.NOT_BLESSED if summary.blessed is False else Exit.PUSHED
+
+
+def _page_of_failed(
+    settings: LocalSettings, run_id: str, told: UserError, console: Console
+) -> dict[str, str]:
+    try:
+        from pipeline.local import report_failure
+
+        page = report_failure(settings, run_id, told.cause)
+    # Whatever kept the run from ending well may keep its page from being made.
+    except Exception as error:  # noqa: BLE001, told, and whole in the log
+        _log_traceback(error)
+        console.print(f"Nor could its report be made ({type(error).__name__}); the log says why.")
+        return {}
+    return {"Report": shortened(page)} if page else {}
 
 
 def _stopped(console: Console, progress: Progress) -> Exit:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -20,6 +20,7 @@ from data.errors import UserError
 from pipeline.states import State
 
 if TYPE_CHECKING:
+    from report.facts import Slice
     from report.summary import RunSummary
 
 MARKS = {
@@ -166,9 +167,10 @@ def show_summary(console: Console, summary: RunSummary) -> None:
         _line(console, "Examples", rows)
     if summary.anomalies is not None:
         _line(console, "Anomalies", "; ".join(summary.anomalies) or "none")
-    if summary.metrics:
-        _line(console, "Eval", _metrics(summary.metrics))
-        _line(console, "Baseline", _metrics(summary.baseline) if summary.baseline else "none yet")
+    if summary.overall is not None:
+        _line(console, "Eval", _metrics(summary.overall, "value"))
+        known = summary.overall.rmse.baseline is not None
+        _line(console, "Baseline", _metrics(summary.overall, "baseline") if known else "none yet")
     if summary.blessed is not None:
         verdict = Text("blessed", "green") if summary.blessed else Text("not blessed", "bold red")
         _line(console, "Verdict", verdict)
@@ -208,11 +210,11 @@ def _line(console: Console, name: str, text: str | Text) -> None:
     console.print(line, soft_wrap=True)
 
 
-def _metrics(metrics: dict[str, float]) -> str:
+def _metrics(overall: Slice, whose: Literal["value", "baseline"]) -> str:
     return (
-        f"RMSE {metrics['root_mean_squared_error']:.4f} lb, "
-        f"MAE {metrics['mean_absolute_error']:.4f} lb, "
-        f"calibration {metrics['calibration']:.3f} on {metrics['example_count']:,.0f} examples"
+        f"RMSE {getattr(overall.rmse, whose):.4f} lb, "
+        f"MAE {getattr(overall.mae, whose):.4f} lb, "
+        f"calibration {getattr(overall.calibration, whose):.3f} on {overall.examples:,} examples"
     )
 
 

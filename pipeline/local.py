@@ -22,7 +22,10 @@ from pipeline.pipeline import Engines, create_pipeline, to_folder
 from pipeline.runner import ObservedRunner, clear_killed_runs, run_options
 from pipeline.settings import BIGQUERY, ROOT, SAMPLE, LocalSettings
 from pipeline.states import Observer
-from report.summary import RunSummary, summarise
+from report.after import conclude
+from report.component import Report
+from report.runs import past_runs, remember
+from report.summary import RunSummary
 
 SAMPLE_FILE = ROOT / "data" / "sample.parquet"
 
@@ -114,5 +117,27 @@ def run_locally(settings: LocalSettings, run_id: str, observer: Observer) -> Run
         ) from error
     pipeline = create_pipeline(settings, engines)
     partial = run_options(pipeline, settings.from_, settings.to)
-    ObservedRunner(observer, run_id).run(pipeline, run_options=partial)
-    return summarise(engines.metadata, run_id)
+    store = mlmd.MetadataStore(engines.metadata)
+    try:
+        ObservedRunner(observer, run_id).run(pipeline, run_options=partial)
+    finally:
+        report = next(c for c in pipeline.components if isinstance(c, Report))
+        remember(store, run_id, about=report.exec_properties["about"])
+    return conclude(store, run_id, settings.pages)
+
+
+def report_failure(settings: LocalSettings, run_id: str, failure: str) -> str | None:
+    """Makes the page of a run in which something failed.
+
+    Args:
+        settings: What the user chose.
+        run_id: The run.
+        failure: What failed, a sentence.
+
+    Returns:
+        The page; None if the run failed before its first component.
+    """
+    store = mlmd.MetadataStore(metadata_config(settings))
+    if run_id not in past_runs(store):
+        return None
+    return conclude(store, run_id, settings.pages, failure).page

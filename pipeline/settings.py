@@ -38,6 +38,15 @@ class Predict(BaseModel):
     )
 
 
+class ReportOn(BaseModel):
+    """List the runs; or show the page of one, or two of them side by side."""
+
+    runs: CliPositionalArg[list[str]] = Field([], description="two runs, for --compare")
+    run: str | None = Field(None, description="the run whose page to show")
+    compare: bool = Field(False, description="show two runs side by side")
+    open: bool = Field(False, description="open the page in a browser; by default the newest run's")
+
+
 class Settings(Layered):
     """What is chosen about the pipeline, wherever it runs."""
 
@@ -156,7 +165,7 @@ class LocalSettings(Settings):
 
     model_config = SettingsConfigDict(cli_prog_name="local_runner.py")
     default_config = Path("natality.toml")
-    incidental = Settings.incidental | {"run_root", "from_", "to", "predict"}
+    incidental = Settings.incidental | {"run_root", "from_", "to", "predict", "report"}
 
     source: str = Field(
         SAMPLE,
@@ -177,6 +186,7 @@ class LocalSettings(Settings):
     to: str | None = Field(None, description="last component to run")
 
     predict: CliSubCommand[Predict]
+    report: CliSubCommand[ReportOn]
 
     @field_validator("run_root")
     @classmethod
@@ -200,6 +210,11 @@ class LocalSettings(Settings):
     def serving_folder(self) -> Path:
         """Where versions of the model are pushed, one numbered folder each."""
         return self.run_root / "serving" / "natality"
+
+    @property
+    def pages(self) -> Path:
+        """Where the pages of runs are that did not get to write their own."""
+        return self.run_root.resolve() / "reports"
 
 
 LocalSettings.__doc__ = inspect.cleandoc(LocalSettings.__doc__ or "")  # As --help shows it.

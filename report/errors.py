@@ -85,7 +85,7 @@ def _bands(
     rows: pd.DataFrame, values: pd.Series, width: float, unit: str
 ) -> tuple[ErrorGroup, ...]:
     lows = np.floor(values / width) * width
-    return _groups(rows, lows, lambda low: f"{low:g}-{low + width:g} {unit}")
+    return _groups(rows, lows, lambda low: f"{low:g} to {low + width:g} {unit}")
 
 
 def _groups(

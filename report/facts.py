@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from models.bounds import Bounds
-from schema.distances import Distance
-from schema.findings import Finding
+if TYPE_CHECKING:  # They load TFDV; a list of runs is to come at once.
+    from models.bounds import Bounds
+    from schema.distances import Distance
+    from schema.findings import Finding
 
 Outcome = Literal["blessed", "not blessed", "stopped", "failed", "not evaluated"]
 """`stopped`: by the gate before training; `not evaluated`: the run ended before the Evaluator."""

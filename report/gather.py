@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from report.about import About
-from report.challengers import PUBLISHED, references
+from report.challengers import references
 from report.data import describe_data, find, read_split_statistics, row_counts
 from report.errors import group_errors, predictions
 from report.examples import read_examples
@@ -51,7 +51,7 @@ def gather(
         verdict=judge(
             run,
             slices,
-            references(examples, rows) if evaluated else PUBLISHED,
+            references(examples, rows) if evaluated else (),
             findings,
             about.severity,
             failure or _failure(lineage),

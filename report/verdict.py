@@ -93,11 +93,14 @@ def _why_blessed(overall: Slice | None) -> str:
     error = f"RMSE {overall.rmse.value:.4f} lb over {overall.examples:,} examples"
     if overall.rmse.change is None:
         return f"Blessed: {error}; no bound is crossed, and there was no baseline to compare with."
-    direction = "less" if overall.rmse.change <= 0 else "more"
-    return (
-        f"Blessed: {error}, {abs(overall.rmse.change):.4f} lb {direction} than the baseline; "
-        "no bound is crossed."
-    )
+    return f"Blessed: {error}, {_against_baseline(overall.rmse.change)}; no bound is crossed."
+
+
+def _against_baseline(change: float) -> str:
+    told = f"{abs(change):.4f}"
+    if float(told) == 0:
+        return "the same as the baseline"
+    return f"{told} lb {'less' if change < 0 else 'more'} than the baseline"
 
 
 def _count(number: int, word: str) -> str:

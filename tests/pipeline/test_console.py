@@ -23,25 +23,31 @@ from pipeline.console import (
     show_summary,
 )
 from pipeline.states import State
+from report.facts import Metric, Slice
 from report.summary import RunSummary
 
 PROJECT = Path(__file__).parents[2]
 
-METRICS = {
-    "root_mean_squared_error": 1.0812,
-    "mean_absolute_error": 0.8299,
-    "calibration": 1.001,
-    "example_count": 12345.0,
-}
+OVERALL = Slice(
+    feature="",
+    value="",
+    examples=12_345,
+    rmse=Metric(1.0812),
+    mae=Metric(0.8299),
+    calibration=Metric(1.001),
+    bias=Metric(0.01),
+    judged=True,
+    small=False,
+)
 GOOD = RunSummary(
     rows={"train": 59_998, "eval": 10_100},
     anomalies=(),
-    metrics=METRICS,
-    baseline={},
+    overall=OVERALL,
     blessed=True,
     reasons=(),
     pushed_to="/runs/[red]/serving/1",
     training_log="/runs/log",
+    page="/runs/reports/1.html",
 )
 
 
@@ -180,16 +186,21 @@ def test_the_summary_of_a_model_that_is_not_blessed():
     summary = RunSummary(
         rows={"train": 3},
         anomalies=("warning in train: month: found 13; expected 12.",),
-        metrics=METRICS,
-        baseline=METRICS | {"root_mean_squared_error": 1.05},
+        overall=dataclasses.replace(
+            OVERALL,
+            rmse=Metric(1.0812, baseline=1.05),
+            mae=Metric(0.8299, baseline=0.83),
+            calibration=Metric(1.001, baseline=1.0),
+        ),
         blessed=False,
         reasons=("plurality Twins(2): RMSE is 2.700 lb; 2.500 is allowed",),
         pushed_to=None,
         training_log=None,
+        page="/runs/reports/1.html",
     )
     show_summary(shown, summary)
     said = text(shown)
-    assert "  Baseline    RMSE 1.0500 lb, MAE 0.8299 lb" in said
+    assert "  Baseline    RMSE 1.0500 lb, MAE 0.8300 lb" in said
     assert "  Verdict     not blessed\n              plurality Twins(2): RMSE is 2.700 lb" in said
     assert "Pushed" not in said
     assert "month: found 13" in said
@@ -197,7 +208,7 @@ def test_the_summary_of_a_model_that_is_not_blessed():
 
 def test_the_summary_of_a_partial_run_tells_what_there_is():
     shown = console()
-    show_summary(shown, RunSummary({"train": 3}, None, {}, {}, None, (), None, None))
+    show_summary(shown, RunSummary({"train": 3}, None, None, None, (), None, None, "1.html"))
     assert text(shown) == "\n  Examples    3 train\n"
 
 

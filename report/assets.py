@@ -20,7 +20,7 @@ def library() -> str:
     Making it starts a JavaScript engine and takes over a second: it is kept for the process.
     """
     version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    return vl_convert.javascript_bundle(None, vl_version=version)
+    return vl_convert.javascript_bundle(vl_version=version)  # pyright: ignore[reportCallIssue]
 
 
 @functools.cache

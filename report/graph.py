@@ -222,14 +222,14 @@ def _apart(row: Sequence[Name], wished: Mapping[Name, float]) -> dict[Name, floa
     offsets: list[float] = []
     for before, node in zip([None, *row], row, strict=False):
         offsets.append(offsets[-1] + (_room(before) + _room(node)) / 2 if before else 0.0)
-    blocks: list[list[float]] = []
+    blocks: list[list[tuple[float, int]]] = []
     for node, offset in zip(row, offsets, strict=True):
-        blocks.append([wished[node] - offset])
+        blocks.append([(wished[node] - offset, _STRAIGHT if node[0] == "lane" else 1)])
         while len(blocks) > 1 and _mean(blocks[-2]) > _mean(blocks[-1]):
             blocks[-2:] = [blocks[-2] + blocks[-1]]
     places = [_mean(block) for block in blocks for _ in block]
     return {n: place + o for n, place, o in zip(row, places, offsets, strict=True)}
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def _mean(weighted: Sequence[tuple[float, int]]) -> float:
+    return sum(value * weight for value, weight in weighted) / sum(w for _, w in weighted)

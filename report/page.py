@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from models.features import CONTEXT
 from report import words
 from report.assets import library, policy, script, style
 from report.charts import data as data_charts
@@ -142,6 +143,7 @@ def _figures(facts: Facts) -> dict[str, Any]:
         figures["columns"] = [
             data_charts.column(f"chart-column-{i}", name, distributions)
             for i, (name, distributions) in enumerate(data.columns.items(), start=1)
+            if name not in CONTEXT  # Of which the months by split tell more.
         ]
         figures["distances"] = data_charts.apart(data)
     if facts.transformed and facts.transformed.crosses:

@@ -70,11 +70,13 @@ def compact(value: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A duration: `0.8 s`, `12 s`, `3 min 05 s`, `1 h 02 min`."""
+    """A duration: `<0.1 s`, `0.8 s`, `12 s`, `3 min 05 s`, `1 h 02 min`."""
     if value is None:
         return NONE
     if not math.isfinite(value):
         return _NAN
+    if 0 < value < 0.05:
+        return "<0.1 s"
     if value < 9.95:
         return f"{value:.1f} s"
     whole = round(value)

@@ -67,6 +67,8 @@ class Figure:
         reading: One line that says how to read it.
         spec: Vega-Lite specification.
         wide: Width in pixels below which it scrolls; 0 if it shrinks with the page.
+        legend: Width in pixels that it needs for a legend in a row, 0 without one; where there is
+            less, the legend is a column.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Figure:
     reading: str
     spec: dict[str, Any]
     wide: int = 0
+    legend: int = 0
 
 
 def figure(
@@ -83,6 +86,8 @@ def figure(
     layers: Sequence[alt.Chart],
     height: int,
     wide: int = 0,
+    key: Sequence[str] = (),
+    labels: int = 150,
 ) -> Figure:
     """Puts layers together to a figure that is as wide as its place on the page.
 
@@ -93,12 +98,15 @@ def figure(
         layers: Its layers, the lowest first.
         height: Height of the plot, in pixels.
         wide: Width in pixels below which it scrolls; 0 if it shrinks with the page.
+        key: The words of its legend.
+        labels: Room in pixels that labels take beside the plot.
     """
     chart = alt.layer(*layers).properties(width="container", height=height)
     spec = chart.to_dict(validate=False)
     spec["config"] = _CONFIG
-    spec["autosize"] = {"type": "fit-x", "contains": "padding", "resize": True}
-    return Figure(id, title, reading, spec, wide)
+    spec["autosize"] = {"type": "fit-x", "contains": "padding"}
+    legend = labels + sum(len(word) * 7 + 24 for word in key) if key else 0
+    return Figure(id, title, reading, spec, wide, legend)
 
 
 def chart(rows: Rows) -> alt.Chart:
@@ -118,7 +126,7 @@ def rule_at(x: float | None = None, y: float | None = None, **style: Any) -> alt
 def names(rows: Rows) -> alt.Y:
     """The axis of rows named by their field `name`, in their order.
 
-    A name may have several lines. All layers of a figure must be given the same rows, as what only
+    A name may have several lines, all of them the same number. All layers of a figure must be given the same rows, as what only
     some of them have would else be put last.
     """
     order = list(dict.fromkeys(str(row["name"]) for row in rows))
@@ -130,6 +138,13 @@ def names(rows: Rows) -> alt.Y:
         labelOffset=-lines * LINE_HEIGHT / 2,
     )
     return alt.Y("name:N", title=None, scale=alt.Scale(domain=order), axis=axis)
+
+
+def centred(name: str, lines: int) -> str:
+    """A name of some lines as one of more, so that names of a figure are all beside their row."""
+    above = (lines - 1 - name.count("\n")) // 2
+    below = lines - 1 - name.count("\n") - above
+    return "\n" * above + name + "\n" * below
 
 
 def number_axis(title: str, form: str = "", ticks: int = 6, **more: Any) -> alt.Axis:
@@ -144,12 +159,6 @@ def number_axis(title: str, form: str = "", ticks: int = 6, **more: Any) -> alt.
         labelSeparation=6,
         **more,
     )
-
-
-def legend(members: Sequence[str], **more: Any) -> alt.Legend:
-    """A legend in a row, or in a column where the plot is too narrow for a row."""
-    need = sum(len(member) * 7 + 30 for member in members)
-    return alt.Legend(title=None, columns=alt.ExprRef(f"width < {need} ? 1 : 0"), **more)
 
 
 def finite(values: Iterable[Any]) -> list[float]:
@@ -171,7 +180,8 @@ def series(field: str, members: Sequence[str], dashed: bool = False) -> dict[str
         # More splits than looks: they begin anew rather than fail.
         return alt.Scale(domain=domain, range=[values[i % len(values)] for i in range(len(domain))])
 
-    key = legend(domain, **({"symbolType": "stroke", "symbolSize": 300} if dashed else {}))
+    more: dict[str, Any] = {"symbolType": "stroke", "symbolSize": 300} if dashed else {}
+    key = alt.Legend(title=None, **more)
     encoding: dict[str, Any] = {"color": alt.Color(f"{field}:N", scale=scale(SERIES), legend=key)}
     if dashed:
         dashes = [list(dash) for dash in DASHES]

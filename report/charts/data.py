@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 
 import altair as alt
 
@@ -92,6 +94,8 @@ def calendar(data: Data) -> Figure:
         "only, and each split should have months of all seasons and years.",
         [points],
         height=22 * max(len(years), 1),
+        key=splits,
+        labels=50,
     )
 
 
@@ -144,6 +148,7 @@ def apart(data: Data) -> Figure | None:
         "than the schema allows and chance explains.",
         [limit.encode(x="x:Q"), points],
         height=26 * len({row["name"] for row in rows}),
+        key=[between for between, _ in sets],
     )
 
 
@@ -153,6 +158,7 @@ def _words(id: str, name: str, distributions: Sequence[Distribution]) -> Figure:
         for value, n in d.values:
             totals[value] = totals.get(value, 0) + n
     shown = sorted(totals, key=lambda value: -totals[value])[:_MOST_VALUES]
+    splits = [d.split for d in distributions]
     rows = []
     for d in distributions:
         known = sum(n for _, n in d.values) or 1
@@ -177,46 +183,51 @@ def _words(id: str, name: str, distributions: Sequence[Distribution]) -> Figure:
             ),
             y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=110, grid=True)),
             tooltip=tips(name="value", split="split", share="share|.2%", n="examples|,.0f"),
-            **series("split", [d.split for d in distributions]),
+            **series("split", splits),
         )
     )
     more = len(totals) - len(shown)
     reading = "Marks of a row that lie on each other: the splits agree." + (
         f" The {_MOST_VALUES} most frequent of {len(totals):,} values." if more else ""
     )
-    return figure(id, name, reading, [points], height=max(24 * len(shown), 60))
+    return figure(id, name, reading, [points], max(24 * len(shown), 60), key=splits, labels=115)
 
 
 def _numbers(id: str, name: str, distributions: Sequence[Distribution]) -> Figure:
+    """Shares below each value: unlike histograms, they compare though each split has its own bins.
+
+    Bins of whole numbers hold two of them here and three there, which would look like skew.
+    """
+    splits = [d.split for d in distributions]
+    ends = [end for d in distributions for end in (d.minimum, d.maximum) if end is not None]
+    whole = all(float(end).is_integer() for end in ends)
     rows = []
     for d in distributions:
-        total = sum(n for *_, n in d.histogram) or 1
-        # Bins of two splits differ in width: a share per unit can be compared, a count can't.
+        total = sum(n for *_, n in d.histogram)
+        if not total:
+            continue
+        counts = [0.0, *accumulate(n for *_, n in d.histogram)]
+        edges = [d.histogram[0][0], *(high for _, high, _ in d.histogram)]
+        if whole:
+            # What is below 21.8 is below 22; and the last bin holds its upper edge.
+            edges = [math.ceil(edge) for edge in edges[:-1]] + [math.floor(edges[-1]) + 1]
         rows += [
-            {
-                "split": d.split,
-                "x": x,
-                "low": low,
-                "high": high,
-                "density": n / total / (high - low),
-                "n": n,
-                "seq": seq,
-            }
-            for seq, (low, high, n) in enumerate(d.histogram)
-            if high > low
-            for x in (low, high)
+            {"split": d.split, "x": edge, "below": n / total}
+            for edge, n in zip(edges, counts, strict=True)
         ]
     lines = (
         chart(rows)
         .mark_line(strokeWidth=2)
         .encode(
-            x=alt.X("x:Q", scale=alt.Scale(zero=False, nice=False), axis=number_axis("", ticks=5)),
-            y=alt.Y("density:Q", axis=number_axis("share per unit", "%", ticks=4)),
-            order="seq:Q",
-            tooltip=tips(split="split", low="from|,.4~g", high="to|,.4~g", n="examples|,.0f"),
-            **series("split", [d.split for d in distributions], dashed=True),
+            x=alt.X(
+                "x:Q",
+                scale=alt.Scale(zero=False, nice=False),
+                axis=number_axis("", "~r", ticks=5),
+            ),
+            y=alt.Y("below:Q", axis=number_axis("share below", "%", ticks=4, grid=True)),
+            tooltip=tips(split="split", x="value|~r", below="share below|.1%"),
+            **series("split", splits, dashed=True),
         )
     )
-    return figure(
-        id, name, "Outlines that lie on each other: the splits agree.", [lines], height=150
-    )
+    reading = "Share of the examples below a value; lines on each other: the splits agree."
+    return figure(id, name, reading, [lines], 150, key=splits, labels=70)

@@ -29,7 +29,7 @@ def heat(errors: Errors) -> Figure:
     """Predicted against actual weight."""
     width = errors.cell_width
     rows = [
-        {"p": p, "p2": p + width, "y": y, "y2": y + width, "n": n, "dark": n**0.5}
+        {"p": p, "p2": p + width, "y": y, "y2": y + width, "n": n, "strength": n**0.5}
         for p, y, n in errors.cells
     ]
     low = min((min(row["p"], row["y"]) for row in rows), default=0)
@@ -51,7 +51,9 @@ def heat(errors: Errors) -> Figure:
                 axis=number_axis("actual weight, lb", grid=True),
             ),
             y2="y2:Q",
-            fillOpacity=alt.FillOpacity("dark:Q", scale=alt.Scale(range=[0.08, 1]), legend=None),
+            fillOpacity=alt.FillOpacity(
+                "strength:Q", scale=alt.Scale(range=[0.08, 1]), legend=None
+            ),
             tooltip=tips(p="predicted from, lb|.1f", y="actual from, lb|.1f", n="examples|,"),
         )
     )
@@ -63,8 +65,8 @@ def heat(errors: Errors) -> Figure:
     return figure(
         "chart-heat",
         "Predicted against actual weight",
-        f"Each square holds births within {width:g} lb; the darker, the more (by square root). On "
-        "the dashed line both agree; above it the baby was heavier than predicted.",
+        f"Each square holds births within {width:g} lb; the stronger its colour, the more (by "
+        "square root). On the dashed line both agree; above it the baby was heavier.",
         [squares, diagonal],
         height=360,
     )

@@ -22,7 +22,7 @@ from report.facts import Execution, Provenance
 from report.graph import Graph, Node, lay_out
 from report.words import seconds
 
-_BOX = 142, 26
+_BOX = 184, 26
 _LAYER = 46
 
 

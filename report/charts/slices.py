@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import altair as alt
@@ -11,14 +12,15 @@ from report.charts.base import (
     ACCENT,
     BAD,
     INK,
+    LINE_HEIGHT,
     MUTED,
     ROW,
     SURFACE,
     Figure,
+    centred,
     chart,
     figure,
     finite,
-    legend,
     names,
     number_axis,
     rule_at,
@@ -26,6 +28,9 @@ from report.charts.base import (
     tips,
 )
 from report.facts import Metric, Reference, Slice
+
+_NAME = 22
+"""Letters of a name that a phone has room for."""
 
 _ROOM = 1.3
 """How far an axis goes beyond the largest value; intervals of tiny slices would stretch it."""
@@ -36,11 +41,17 @@ _KINDS = ("judged", "shown only", "too small to judge")
 def references(run: Slice, others: Sequence[Reference]) -> Figure:
     """This model's RMSE beside what it must beat."""
     where = ("this run's eval split", "published, on other rows")
+    own = Reference("this model", run.rmse.value, run.mae.value, "this run", same_rows=True)
+    titles = [textwrap.fill(r.name, _NAME) for r in (own, *others)]
+    lines = max(title.count("\n") for title in titles) + 1
     rows = [
-        {"name": "this model", "rmse": run.rmse.value, "where": where[0], "source": "this run"}
-    ] + [
-        {"name": r.name, "rmse": r.rmse, "where": where[not r.same_rows], "source": r.source}
-        for r in others
+        {
+            "name": centred(title, lines),
+            "rmse": r.rmse,
+            "where": where[not r.same_rows],
+            "source": r.source,
+        }
+        for title, r in zip(titles, (own, *others), strict=True)
     ]
     points = (
         chart(rows)
@@ -62,7 +73,8 @@ def references(run: Slice, others: Sequence[Reference]) -> Figure:
         "Further left is better. Circles were measured on this run's rows and compare directly; "
         "squares were published on other rows and only tell the order of size.",
         [rule_at(x=run.rmse.value, strokeDash=[3, 3]), points],
-        height=24 * len(rows),
+        height=(12 + LINE_HEIGHT * lines) * len(rows),
+        key=where,
     )
 
 
@@ -90,6 +102,7 @@ def rmse(slices: Sequence[Slice], bounds: Bounds | None) -> Figure:
         "tick the baseline, the long red tick the bound: a point right of it crosses it.",
         [*_layers(rows, axis), before],
         height=ROW * len(rows),
+        key=_KINDS,
     )
 
 
@@ -117,6 +130,7 @@ def change(slices: Sequence[Slice], bounds: Bounds | None) -> Figure | None:
         "(cut at the edges), the red tick what is allowed.",
         [rule_at(x=0), *_layers(rows, axis)],
         height=ROW * len(rows),
+        key=_KINDS,
     )
 
 
@@ -151,6 +165,7 @@ def compared(
         "Two points a row, one per run; further left is better.",
         [points],
         height=ROW * len(pairs),
+        key=runs,
     )
 
 
@@ -206,12 +221,12 @@ def _layers(rows: list[dict[str, str | float | None]], x: alt.X) -> list[alt.Cha
             fill=alt.Fill(
                 "kind:N",
                 scale=alt.Scale(domain=list(_KINDS), range=[ACCENT, SURFACE, SURFACE]),
-                legend=legend(_KINDS),
+                legend=alt.Legend(title=None),
             ),
             shape=alt.Shape(
                 "kind:N",
                 scale=alt.Scale(domain=list(_KINDS), range=["circle", "square", "triangle-up"]),
-                legend=legend(_KINDS),
+                legend=alt.Legend(title=None),
             ),
         )
     )

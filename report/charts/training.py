@@ -13,6 +13,7 @@ from report.charts.base import (
     LINE_HEIGHT,
     MUTED,
     Figure,
+    centred,
     chart,
     figure,
     names,
@@ -74,7 +75,7 @@ def crosses(uses: Sequence[CrossUse]) -> Figure:
     lines = max((use.name.count("_x_") for use in uses), default=0) + 1
     rows = [
         {
-            "name": _centred(use.name.split("_x_"), lines),
+            "name": centred(use.name.replace("_x_", f"\n{TIMES} "), lines),
             "used": use.used / use.buckets if use.buckets else None,
             "colliding": use.colliding,
             "expected": use.expected,
@@ -106,12 +107,8 @@ def crosses(uses: Sequence[CrossUse]) -> Figure:
         "apart; the tick is what chance alone would make collide. Squares: buckets in use.",
         [chance.encode(x="expected:Q", y=names(rows)), dots],
         height=(lines * LINE_HEIGHT + 12) * len(rows),
+        key=kinds,
     )
-
-
-def _centred(parents: Sequence[str], lines: int) -> str:
-    above = (lines - len(parents)) // 2
-    return "\n" * above + f"\n{TIMES} ".join(parents) + "\n" * (lines - len(parents) - above)
 
 
 def _curve(
@@ -155,6 +152,8 @@ def _curve(
             dots,
         ],
         height=220,
+        key=_SPLITS,
+        labels=60,
     )
 
 

@@ -16,8 +16,10 @@ async function drawCharts() {
   for (const place of document.querySelectorAll(".vega")) {
     if (Number(place.dataset.wide)) place.style.minWidth = `${place.dataset.wide}px`;
     const spec = JSON.parse(place.querySelector("script").textContent);
+    const narrow = place.clientWidth < Number(place.dataset.legend);
+    const config = narrow ? { legend: { columns: 1 } } : {};
     try {
-      await vegaEmbed(place, spec, OPTIONS);
+      await vegaEmbed(place, spec, { ...OPTIONS, config });
     } catch (error) {
       place.textContent = `This chart could not be drawn: ${error.message}`;
       console.error(error);

@@ -35,7 +35,7 @@ _CONFIG: dict[str, Any] = {
         "gridColor": LINE,
         "labelColor": MUTED,
         "labelFontSize": 12,
-        "labelLimit": 150,
+        "labelLimit": 190,
         "tickColor": LINE,
         "titleColor": MUTED,
         "titleFontSize": 12,
@@ -126,8 +126,8 @@ def rule_at(x: float | None = None, y: float | None = None, **style: Any) -> alt
 def names(rows: Rows) -> alt.Y:
     """The axis of rows named by their field `name`, in their order.
 
-    A name may have several lines, all of them the same number. All layers of a figure must be given the same rows, as what only
-    some of them have would else be put last.
+    A name may have several lines, all of them the same number. All layers of a figure must be given
+    the same rows: what only some of them have would else be put last.
     """
     order = list(dict.fromkeys(str(row["name"]) for row in rows))
     lines = max((name.count("\n") for name in order), default=0)

@@ -217,7 +217,7 @@ def _numbers(id: str, name: str, distributions: Sequence[Distribution]) -> Figur
         ]
     lines = (
         chart(rows)
-        .mark_line(strokeWidth=2)
+        .mark_line(strokeWidth=2, interpolate="monotone")
         .encode(
             x=alt.X(
                 "x:Q",

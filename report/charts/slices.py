@@ -29,7 +29,7 @@ from report.charts.base import (
 )
 from report.facts import Metric, Reference, Slice
 
-_NAME = 22
+_NAME = 28
 """Letters of a name that a phone has room for."""
 
 _ROOM = 1.3

@@ -155,6 +155,12 @@ def test_a_run_that_failed_at_once_has_its_page() -> None:
     assert "There are no executions to show" in _text(page, "provenance")
 
 
+def test_references_stand_alone_where_nothing_was_evaluated() -> None:
+    facts = example_facts.rich()
+    page = render(replace(facts, verdict=replace(facts.verdict, overall=None)))
+    assert f"gradient-boosted tree 1.0291 0.8090 {DASH}" in _text(page, "verdict")
+
+
 def test_what_is_not_a_number_is_said_and_left_out_of_charts() -> None:
     facts = example_facts.rich()
     odd = replace(facts.slices[1], rmse=replace(facts.slices[1].rmse, value=math.nan))

@@ -159,7 +159,7 @@ def _flat(figures: Iterable[Any]) -> Iterable[Figure]:
         if isinstance(item, Figure):
             yield item
         elif item:
-            yield from item
+            yield from filter(None, item)
 
 
 def _paired(a: Iterable[Slice], b: Iterable[Slice]) -> list[tuple[str, Slice | None, Slice | None]]:

@@ -99,8 +99,10 @@ def calendar(data: Data) -> Figure:
     )
 
 
-def column(id: str, name: str, distributions: Sequence[Distribution]) -> Figure:
-    """Distribution of a column in each split."""
+def column(id: str, name: str, distributions: Sequence[Distribution]) -> Figure | None:
+    """Distribution of a column in each split; None if no example has a value."""
+    if not any(d.values or d.histogram for d in distributions):
+        return None
     words = any(d.values for d in distributions)
     return (_words if words else _numbers)(id, name, distributions)
 

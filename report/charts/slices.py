@@ -40,7 +40,7 @@ _KINDS = ("judged", "shown only", "too small to judge")
 
 def references(run: Slice, others: Sequence[Reference]) -> Figure:
     """This model's RMSE beside what it must beat."""
-    where = ("this run's eval split", "published, on other rows")
+    where = ("on this run's rows", "published")
     own = Reference("this model", run.rmse.value, run.mae.value, "this run", same_rows=True)
     titles = [textwrap.fill(r.name, _NAME) for r in (own, *others)]
     lines = max(title.count("\n") for title in titles) + 1
@@ -63,7 +63,7 @@ def references(run: Slice, others: Sequence[Reference]) -> Figure:
                 axis=number_axis("RMSE, lb", ".2f"),
             ),
             y=names(rows),
-            tooltip=tips(name="model", rmse="RMSE, lb|.3f", where="measured on", source="source"),
+            tooltip=tips(name="model", rmse="RMSE, lb|.3f", where="measured", source="source"),
             **series("where", where),
         )
     )

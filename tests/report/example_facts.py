@@ -172,6 +172,7 @@ def _data() -> Data:
             ),
             "mother_race": _words(split, n, races, 0.312 + shift),
             f"odd {QUOTES}": _words(split, n, {QUOTES: 1.0}, 0.00004),
+            "never_filled_in": Distribution(split, n, missing=1.0),
             "mother_age": _numbers(split, n, 27.4 + shift, 6.2, 12, 52),
             "gestation_weeks": _numbers(split, n, 38.6, 2.5, 17, 47),
             "weight_pounds": _numbers(split, n, 7.23, 1.32, 0.5, 13.5),

@@ -76,8 +76,8 @@ def test_verdict_names_reason_bounds_and_rivals(page: str) -> None:
     assert "in gestation_band 28-33 weeks its RMSE is 2.534 lb, and 2.500 lb is allowed" in text
     assert "rise of the RMSE" in text
     assert "RMSE, lb 1.0345 1.022 to 1.047 1.0331 +0.0014" in text
-    assert "gradient-boosted tree 1.0291 0.8090 +0.0054 this run's eval split" in text
-    assert f"AutoML Tables 1.0270 {DASH} {DASH} published, other rows" in text
+    assert "gradient-boosted tree 1.0291 0.8090 +0.0054 on this run's rows" in text
+    assert f"AutoML Tables 1.0270 {DASH} {DASH} published" in text
 
 
 def test_slices_are_told_with_intervals_and_marks(page: str) -> None:
@@ -94,6 +94,7 @@ def test_errors_and_data_are_told(page: str) -> None:
     assert "previous run and this one not a number 0.0200 ✕ no" in text
     assert "! warning eval mother_race" in text
     assert "the counts are estimates" in text
+    assert "never_filled_in train 100%" in text
 
 
 def test_transform_and_training_are_told(page: str) -> None:

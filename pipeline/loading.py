@@ -7,6 +7,7 @@ the place, the value seen and what would be allowed.
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -58,9 +59,9 @@ class Layered(BaseSettings):
 
     def told(self) -> dict[str, str]:
         """What decides on the results of a run, as text, by the name one would write in a file."""
-        return {name: str(getattr(self, field)) for field, name in self._deciding()}
+        return {name: _text(getattr(self, field)) for field, name in self._deciding()}
 
-    def command(self) -> str:
+    def reproduction(self) -> str:
         """The command that makes the same run again: the flags that differ from the defaults."""
         flags = [
             _flag(name, getattr(self, field))
@@ -94,7 +95,14 @@ def _flag(name: str, value: object) -> str:
     flag = name.replace("_", "-")
     if isinstance(value, bool):
         return f"--{flag}" if value else f"--no-{flag}"
-    return f"--{flag} {shlex.quote(str(value))}"
+    return f"--{flag} {shlex.quote(_text(value))}"
+
+
+def _text(value: object) -> str:
+    """A value as one would type it."""
+    if isinstance(value, dict):
+        return json.dumps(value, default=lambda model: model.model_dump(mode="json"))
+    return str(value)
 
 
 AnySettings = TypeVar("AnySettings", bound=Layered)

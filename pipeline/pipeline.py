@@ -193,7 +193,7 @@ def _about(settings: Settings, engines: Engines, components: Sequence[Any]) -> A
         source=engines.source,
         severity=settings.anomaly_severity,
         settings=settings.told(),
-        command=settings.command(),
+        command=settings.reproduction(),
         queries=_queries(settings),
         fingerprints={"births": engines.births} | code if engines.births else code,
         upstream={component.id: _upstream(component) for component in components},

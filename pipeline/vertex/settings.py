@@ -15,6 +15,8 @@ from pipeline.settings import Settings
 from pipeline.vertex import forms, options
 from pipeline.vertex.scales import SCALES, Scale
 
+COMMANDS = ("check", "compile", "rehearse", "submit", "schedule")
+
 SERVING_IMAGE = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
 """The newest TensorFlow that Google serves ready-made."""
 
@@ -29,6 +31,7 @@ class VertexSettings(Settings):
 
     model_config = SettingsConfigDict(cli_prog_name="vertex_runner.py", env_prefix=VERTEX_PREFIX)
     default_config = Path("vertex.toml")
+    incidental = Settings.incidental | set(COMMANDS)
 
     project: forms.Project = Field(
         description="Google Cloud project that runs all of it and pays, BigQuery included"
@@ -185,11 +188,14 @@ class VertexSettings(Settings):
         """gs:// folder of the pushed models, where they are only stored."""
         return f"{self.run_root}/serving/natality"
 
+    def reproduction(self) -> str:
+        """The command that makes the same run again."""
+        return f"{super().reproduction()} submit"
+
     @property
     def command(self) -> str | None:
         """Name of the command that was given, if one was."""
-        commands = ("check", "compile", "rehearse", "submit", "schedule")
-        return next((name for name in commands if getattr(self, name)), None)
+        return next((name for name in COMMANDS if getattr(self, name)), None)
 
 
 VertexSettings.__doc__ = inspect.cleandoc(VertexSettings.__doc__ or "")  # As --help shows it.

@@ -1,5 +1,9 @@
 """The one kind of error a user is meant to read: it names its cause and its cure."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
 
 class UserError(Exception):
     """Something the user can mend: an input, a setting, a file or a machine that is in the way.
@@ -16,3 +20,10 @@ class UserError(Exception):
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return type(self), (self.cause, self.cure)
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what led to it, the last first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

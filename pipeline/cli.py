@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from data.errors import UserError
+from data.errors import UserError, causes
 from pipeline.console import (
     Progress,
     log_to,
@@ -142,7 +142,7 @@ def _stopped(console: Console, progress: Progress) -> Exit:
 
 def _explained(error: BaseException, component: str | None) -> UserError:
     """The error a user can act on, wherever in the chain of causes it is."""
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, UserError):
             return cause
         if any(words in str(cause) for words in DISK_FULL):
@@ -151,21 +151,15 @@ def _explained(error: BaseException, component: str | None) -> UserError:
                 "Make room, or choose a folder on another disk with --run-root; "
                 "the next run continues with what is done.",
             )
-        if type(cause).__module__ == "google.auth.exceptions":
-            return UserError(
-                f"Google Cloud does not know who asks ({cause}).",
-                "Run 'gcloud auth application-default login', or choose another --source.",
-            )
+    # Loaded by now, wherever one of its errors came from.
+    from pipeline.vertex.failures import explain
+
+    if explained := explain(error):
+        return explained
     return UserError(
         f"{component or 'The run'} failed: {type(error).__name__}: {error}.",
         "This is not something a setting explains; the log has the whole story.",
     )
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _log_traceback(error: BaseException) -> None:

@@ -87,7 +87,8 @@ class Progress:
         self._stopping = stopping
         self._states: dict[str, State] = {}
         self._seconds: dict[str, float] = {}
-        self._started = time.monotonic()
+        self._loading = time.monotonic()
+        self._began: dict[str, float] = {}
         self._spinner = Spinner("dots", style="bold")
         self._live = Live(
             console=console,
@@ -118,13 +119,13 @@ class Progress:
         self._states = dict.fromkeys(components, State.WAITING)
 
     def changed(self, component: str, state: State, seconds: float = 0.0) -> None:
-        """Takes a change of a component."""
+        """Takes a change of a component, and how many seconds it has run."""
         if state is State.FAILED and self._stopping():
             state = State.STOPPED
         self._states[component] = state
         self._seconds[component] = seconds
         if state is State.RUNNING:
-            self._started = time.monotonic()
+            self._began[component] = time.monotonic() - seconds
         elif not self._console.is_terminal:
             self._console.print(f"{component}: {state.value} {seconds:.1f} s", markup=False)
 
@@ -135,7 +136,7 @@ class Progress:
 
     def _render(self) -> RenderableType:
         if not self._states:
-            seconds = time.monotonic() - self._started
+            seconds = time.monotonic() - self._loading
             self._spinner.text = Text(f"loading TensorFlow, Beam and TFX, {seconds:.0f} s", "dim")
             return self._spinner
         self._spinner.text = ""
@@ -144,7 +145,7 @@ class Progress:
             table.add_column(justify=column)  # type: ignore[arg-type]
         for name, state in self._states.items():
             if state is State.RUNNING:
-                seconds = time.monotonic() - self._started
+                seconds = time.monotonic() - self._began[name]
                 table.add_row(self._spinner, Text(name, "bold"), f"{seconds:.0f} s", "running")
                 continue
             mark, style = MARKS[state]

@@ -15,8 +15,11 @@ from pipeline.console import log_to, show_error
 from pipeline.vertex.settings import VertexSettings, load_settings
 
 COMMANDS = {
+    "check": "pipeline.vertex.check",
     "compile": "pipeline.vertex.compile",
     "rehearse": "pipeline.vertex.rehearse",
+    "submit": "pipeline.vertex.submit",
+    "schedule": "pipeline.vertex.schedule",
 }
 """The module of each command; its `run(settings, options, console)` returns one of `Exit`.
 
@@ -53,8 +56,14 @@ def main(arguments: Sequence[str]) -> int:
         with log_to(Path(os.devnull)) as console:  # What libraries say as they load.
             module = importlib.import_module(COMMANDS[command])
             return module.run(settings, getattr(settings, command), console)
-    except UserError as error:
-        show_error(errors, error)
+    except Exception as error:
+        # Loaded by now, wherever one of its errors came from.
+        from pipeline.vertex.failures import explain
+
+        explained = explain(error, settings.project)
+        if explained is None:
+            raise
+        show_error(errors, explained)
         return Exit.FAILED
 
 

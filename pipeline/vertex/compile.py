@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from pipeline.pipeline import create_pipeline
 from pipeline.vertex.engines import vertex_engines
 from pipeline.vertex.options import Compile
 from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.tasks import tasks_in_order
 
 Job = dict[str, Any]
 """A PipelineJob of Vertex AI, as JSON: `pipelineSpec`, `runtimeConfig`, `displayName`, `labels`."""
@@ -65,32 +64,6 @@ def to_text(job: Job, file: Path) -> str:
     if file.suffix == ".json":
         return json.dumps(job, indent=2, sort_keys=True) + "\n"
     return yaml.safe_dump(job["pipelineSpec"], sort_keys=True)
-
-
-def tasks_in_order(spec: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The tasks of a pipeline spec, in an order in which they can run.
-
-    Args:
-        spec: The `pipelineSpec` of a job.
-
-    Returns:
-        By task, the tasks it waits for: those it names, and those whose artifacts or parameters it
-        takes.
-    """
-    waits = {name: _waits_for(task) for name, task in sorted(spec["root"]["dag"]["tasks"].items())}
-    return {name: waits[name] for name in TopologicalSorter(waits).static_order()}
-
-
-def _waits_for(task: Mapping[str, Any]) -> list[str]:
-    inputs = task.get("inputs", {})
-    taken = [*inputs.get("artifacts", {}).values(), *inputs.get("parameters", {}).values()]
-    producers = {
-        source["producerTask"]
-        for value in taken
-        for kind in ("taskOutputArtifact", "taskOutputParameter")
-        if (source := value.get(kind))
-    }
-    return sorted(producers | set(task.get("dependentTasks", [])))
 
 
 def run(settings: VertexSettings, options: Compile, console: Console) -> int:

@@ -12,7 +12,14 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator
 
 
-def _form(pattern: str, example: str) -> AfterValidator:
+def form(pattern: str, example: str) -> AfterValidator:
+    """Asks for text of a form.
+
+    Args:
+        pattern: What all of it must match.
+        example: What to write instead, for people.
+    """
+
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
             raise ValueError(f"write it like {example}")
@@ -48,28 +55,28 @@ _PROJECT = rf"([a-z0-9.-]+:)?{_ID}"
 _REGION = r"[a-z]+-[a-z]+\d+"
 _IMAGE_NAME = r"[\w.-]+(:\d+)?(/[\w.-]+)+"
 
-Project = Annotated[str, _form(_PROJECT, "my-project, an id and not a name or a number")]
-Region = Annotated[str, _form(_REGION, "us-central1, a region and not a zone")]
+Project = Annotated[str, form(_PROJECT, "my-project, an id and not a name or a number")]
+Region = Annotated[str, form(_REGION, "us-central1, a region and not a zone")]
 ServiceAccount = Annotated[
     str,
-    _form(r"[\w-]+@[\w.-]+\.gserviceaccount\.com", "runner@my-project.iam.gserviceaccount.com"),
+    form(r"[\w-]+@[\w.-]+\.gserviceaccount\.com", "runner@my-project.iam.gserviceaccount.com"),
 ]
 # What an image without a tag is changes from day to day.
 Image = Annotated[
     str,
-    _form(
+    form(
         rf"{_IMAGE_NAME}(:[\w.-]+|@sha256:[0-9a-f]{{64}})",
         "us-central1-docker.pkg.dev/my-project/natality/natality:1, with a tag or a digest",
     ),
 ]
-MachineType = Annotated[str, _form(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", "n2-standard-4")]
-Accelerator = Annotated[str, _form(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", "NVIDIA_L4")]
+MachineType = Annotated[str, form(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", "n2-standard-4")]
+Accelerator = Annotated[str, form(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", "NVIDIA_L4")]
 Network = Annotated[
-    str, _form(r"projects/\d+/global/networks/[\w-]+", "projects/123456/global/networks/default")
+    str, form(r"projects/\d+/global/networks/[\w-]+", "projects/123456/global/networks/default")
 ]
 Subnetwork = Annotated[
     str,
-    _form(
+    form(
         rf"(https://www\.googleapis\.com/compute/v1/)?(projects/{_PROJECT}/)?"
         rf"regions/{_REGION}/subnetworks/[\w-]+",
         "regions/us-central1/subnetworks/default",
@@ -77,7 +84,7 @@ Subnetwork = Annotated[
 ]
 TensorBoard = Annotated[
     str,
-    _form(
+    form(
         rf"projects/[\w:.-]+/locations/{_REGION}/tensorboards/\d+",
         "projects/123456/locations/us-central1/tensorboards/789",
     ),
@@ -85,13 +92,14 @@ TensorBoard = Annotated[
 Folder = Annotated[
     str,
     AfterValidator(lambda uri: uri.rstrip("/")),
-    _form(
+    form(
         r"gs://[a-z0-9][a-z0-9._-]+[a-z0-9](/[^\s/?#\[\]*]+)*", "gs://my-bucket/natality, a folder"
     ),
 ]
-EndpointName = Annotated[str, _form(r"[\w -]{1,128}", "natality, at most 128 letters and digits")]
-LabelKey = Annotated[str, _form(r"[a-z][a-z0-9_-]{0,62}", "team, in lower case")]
-LabelValue = Annotated[str, _form(r"[a-z0-9_-]{0,63}", "paediatrics, in lower case")]
+EndpointName = Annotated[str, form(r"[\w -]{1,128}", "natality, at most 128 letters and digits")]
+LabelKey = Annotated[str, form(r"[a-z][a-z0-9_-]{0,62}", "team, in lower case")]
+LabelValue = Annotated[str, form(r"[a-z0-9_-]{0,63}", "paediatrics, in lower case")]
 Cron = Annotated[str, AfterValidator(_check_cron)]
+JobId = Annotated[str, form(r"[a-z][a-z0-9-]{0,127}", "natality-20260101-060000-1a2b")]
 TimeZone = Annotated[str, AfterValidator(_check_time_zone)]
 SpecFile = Annotated[Path, AfterValidator(_check_spec)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from pydantic_settings import CliPositionalArg, CliSubCommand
 
-from pipeline.vertex.forms import Cron, SpecFile, TimeZone
+from pipeline.vertex.forms import Cron, JobId, SpecFile, TimeZone
 
 
 class Check(BaseModel):
@@ -47,6 +47,22 @@ class Submit(BaseModel):
 
     wait: bool = Field(False, description="follow the tasks, and end with the outcome of the run")
     dry_run: bool = Field(False, description="print the request, and send nothing")
+    follow: JobId | None = Field(
+        None, description="follow this run, by its id, rather than start another"
+    )
+    cancel: JobId | None = Field(
+        None, description="cancel this run, by its id, rather than start another"
+    )
+    every: float = Field(
+        10.0, ge=0.01, le=3600, description="seconds between looks at a run that is followed"
+    )
+
+    @model_validator(mode="after")
+    def _check_purpose(self) -> Submit:
+        given = [name for name in ("dry_run", "follow", "cancel") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other")
+        return self
 
 
 class CreateSchedule(BaseModel):

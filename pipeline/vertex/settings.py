@@ -13,6 +13,7 @@ from pydantic_settings import CliSubCommand, SettingsConfigDict
 from pipeline.loading import VERTEX_PREFIX, load
 from pipeline.settings import Settings
 from pipeline.vertex import forms, options
+from pipeline.vertex.addresses import ADDRESSES, Address, Service
 from pipeline.vertex.scales import SCALES, Scale
 
 COMMANDS = ("check", "compile", "rehearse", "submit", "schedule")
@@ -56,6 +57,11 @@ class VertexSettings(Settings):
     )
     labels: dict[forms.LabelKey, forms.LabelValue] = Field(
         {}, description="labels of all that costs money, as name=value"
+    )
+    addresses: dict[Service, Address] = Field(
+        {},
+        description="where Google Cloud answers this runner, as service=address; by default, its "
+        "public addresses",
     )
     task_timeout: int = Field(
         360, ge=10, le=10_000, description="minutes after which a task is given up"
@@ -167,6 +173,24 @@ class VertexSettings(Settings):
             if place and self.region not in place.split("/"):
                 raise ValueError(f"{name} is {place!r}, which is not in region {self.region}")
         return self
+
+    @property
+    def parent(self) -> str:
+        """Where Vertex AI keeps runs, schedules and endpoints."""
+        return f"projects/{self.project}/locations/{self.region}"
+
+    def address(self, service: Service, *, registry: str = "") -> str:
+        """Where a service answers.
+
+        Args:
+            service: Its name.
+            registry: Host of an image's name, for the service of that name.
+
+        Returns:
+            Such as https://iam.googleapis.com.
+        """
+        chosen = self.addresses.get(service, ADDRESSES[service])
+        return chosen.format(region=self.region, registry=registry)
 
     @property
     def all_scales(self) -> dict[str, Scale]:

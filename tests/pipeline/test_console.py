@@ -99,8 +99,18 @@ def test_the_elapsed_time_ticks():
     progress = Progress(console(terminal=True))
     progress.planned(["Trainer"])
     progress.changed("Trainer", State.RUNNING)
-    progress._started -= 83
+    progress._began["Trainer"] -= 83
     assert "83 s running" in drawn(progress)[0]
+
+
+def test_components_that_run_at_once_have_their_own_times():
+    progress = Progress(console(terminal=True))
+    progress.planned(["Transform", "Trainer"])
+    progress.changed("Transform", State.RUNNING, 83)
+    progress.changed("Trainer", State.RUNNING, 12)
+    lines = drawn(progress)
+    assert "83 s running" in lines[0]
+    assert "12 s running" in lines[1]
 
 
 def test_loading_is_told_before_components_are_known():

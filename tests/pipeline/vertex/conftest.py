@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import storage
+from google_cloud import GoogleCloud
 
+from pipeline.vertex.addresses import ADDRESSES
 from pipeline.vertex.settings import VertexSettings, load_settings
 
 REQUIRED = (
@@ -35,3 +38,31 @@ def required() -> tuple[str, ...]:
 def vertex_settings() -> Callable[..., VertexSettings]:
     """Settings with what must be set, and what flags say."""
     return lambda *flags: load_settings([*REQUIRED, *flags])
+
+
+@pytest.fixture
+def google() -> Iterator[GoogleCloud]:
+    """Google Cloud on loopback, without an answer to anything."""
+    with GoogleCloud() as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="session")
+def buckets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of Cloud Storage on loopback, with the bucket of the settings."""
+    with storage.serving(tmp_path_factory.mktemp("storage")) as url:
+        storage.client(url).create_bucket("my-bucket")
+        yield url
+
+
+@pytest.fixture
+def online(
+    google: GoogleCloud, buckets: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, ...]:
+    """Flags for a command line that reaches them, with credentials that are good there only."""
+    key = tmp_path / "key.json"
+    storage.write_credentials(key, f"{google.url}/token")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+    addresses = dict.fromkeys(ADDRESSES, google.url) | {"storage": buckets}
+    flags = [("--addresses", f"{service}={url}") for service, url in addresses.items()]
+    return (*REQUIRED, *(word for flag in flags for word in flag))

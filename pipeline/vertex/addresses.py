@@ -1,0 +1,38 @@
+"""Where Google Cloud answers; the one place that says so for what this runner asks itself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+from pipeline.vertex.forms import form
+
+Service = Literal[
+    "aiplatform",
+    "bigquery",
+    "cloudresourcemanager",
+    "compute",
+    "iam",
+    "registry",
+    "serviceusage",
+    "storage",
+]
+
+ADDRESSES: dict[Service, str] = {
+    "aiplatform": "https://{region}-aiplatform.googleapis.com",
+    "bigquery": "https://bigquery.googleapis.com",
+    "cloudresourcemanager": "https://cloudresourcemanager.googleapis.com",
+    "compute": "https://compute.googleapis.com",
+    "iam": "https://iam.googleapis.com",
+    "registry": "https://{registry}",  # The one that an image names.
+    "serviceusage": "https://serviceusage.googleapis.com",
+    "storage": "https://storage.googleapis.com",
+}
+"""By service, where it is in Google's public cloud."""
+
+Address = Annotated[
+    str,
+    AfterValidator(lambda address: address.rstrip("/")),
+    form(r"https?://[^/\s]+", "https://us-central1-aiplatform-mine.p.googleapis.com"),
+]

@@ -1,0 +1,133 @@
+"""Google Cloud, asked by its own client libraries with the credentials that are found here."""
+
+from __future__ import annotations
+
+import functools
+from functools import cached_property
+from typing import Any
+
+import google.auth
+import google.auth.transport.requests
+import requests
+from google.api_core import exceptions, retry
+from google.auth.transport.requests import AuthorizedSession
+from google.cloud import storage
+from google.cloud.aiplatform_v1.services.pipeline_service import PipelineServiceClient
+from google.cloud.aiplatform_v1.services.schedule_service import ScheduleServiceClient
+
+from pipeline.vertex.addresses import Service
+from pipeline.vertex.settings import VertexSettings
+
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+
+TIMEOUT = 20
+"""Seconds within which a request must be answered."""
+
+PATIENTLY = retry.Retry(
+    retry.if_exception_type(
+        exceptions.InternalServerError,
+        exceptions.BadGateway,
+        exceptions.ServiceUnavailable,
+        exceptions.GatewayTimeout,
+        requests.exceptions.ConnectionError,
+    ),
+    initial=0.5,
+    maximum=5,
+    timeout=15,
+)
+"""How requests are repeated. Where there is no network, that is known before: by the token."""
+
+
+class Cloud:
+    """Google Cloud, as the user's credentials see it.
+
+    Args:
+        settings: The project, its region, and where Google Cloud answers.
+
+    Raises:
+        google.auth.exceptions.GoogleAuthError: If there are no credentials, if they are no longer
+            good for anything, or if there is no network.
+    """
+
+    def __init__(self, settings: VertexSettings) -> None:
+        self._settings = settings
+        self.credentials, _ = google.auth.default(scopes=[SCOPE])
+        asked = google.auth.transport.requests.Request()
+        # Asked for now rather than with the first request, which would be repeated in vain.
+        self.credentials.refresh(functools.partial(asked, timeout=TIMEOUT))
+        self.session = AuthorizedSession(self.credentials)
+
+    @property
+    def account(self) -> str | None:
+        """Email of the service account that the credentials are of, if they are of one."""
+        return getattr(self.credentials, "service_account_email", None)
+
+    @cached_property
+    def pipelines(self) -> PipelineServiceClient:
+        """Asks for pipeline runs."""
+        return PipelineServiceClient(
+            credentials=self.credentials, transport="rest", client_options=self._options
+        )
+
+    @cached_property
+    def schedules(self) -> ScheduleServiceClient:
+        """Asks for schedules."""
+        return ScheduleServiceClient(
+            credentials=self.credentials, transport="rest", client_options=self._options
+        )
+
+    @cached_property
+    def storage(self) -> storage.Client:
+        """Asks for buckets and what is in them."""
+        return storage.Client(
+            project=self._settings.project,
+            credentials=self.credentials,
+            client_options={"api_endpoint": self._settings.address("storage")},
+        )
+
+    def ask(
+        self,
+        service: Service,
+        path: str,
+        *,
+        body: Any = None,
+        params: Any = None,
+        headers: dict[str, str] | None = None,
+        registry: str = "",
+    ) -> dict[str, Any]:
+        """Asks what no client library here asks.
+
+        Args:
+            service: Whom.
+            path: What, below the service's address.
+            body: Sent as JSON by POST; without, the method is GET.
+            params: Of the query.
+            headers: Besides those that every request has.
+            registry: Host of an image's name, where the service is its registry.
+
+        Returns:
+            The answer.
+
+        Raises:
+            google.api_core.exceptions.GoogleAPICallError: If it is an error.
+            requests.exceptions.RequestException: If there is none.
+        """
+        answer = self.session.request(
+            "GET" if body is None else "POST",
+            f"{self._settings.address(service, registry=registry)}/{path}",
+            json=body,
+            params=params,
+            headers=headers,
+            timeout=TIMEOUT,
+        )
+        if not answer.ok:
+            raise exceptions.from_http_response(answer)
+        return answer.json()
+
+    @property
+    def _options(self) -> dict[str, str]:
+        return {"api_endpoint": self._settings.address("aiplatform")}
+
+
+CALL: dict[str, Any] = {"retry": PATIENTLY, "timeout": TIMEOUT}
+"""What goes with each call of a client, for it to be answered soon or not at all."""

@@ -1,0 +1,148 @@
+"""The request that starts a run, and the labels that tell what ran."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import uuid
+from datetime import datetime, timezone
+from typing import Any
+
+from google.cloud.aiplatform_v1.types import CreatePipelineJobRequest, PipelineJob
+from google.protobuf import json_format
+
+from data.query import SPLITS, render
+from pipeline.fingerprint import code_fingerprint
+from pipeline.settings import ROOT
+from pipeline.vertex.compile import compile_job
+from pipeline.vertex.settings import VertexSettings
+
+CODE = (
+    "models.residuals",
+    "models.task",
+    "models.transform",
+    "pipeline.gate",
+    "pipeline.vertex.engines",
+    "report.artifact",
+)
+"""Modules that, with all they import of ours, make a run what it is."""
+
+
+def create_request(settings: VertexSettings) -> CreatePipelineJobRequest:
+    """What starts a run.
+
+    Args:
+        settings: What the user chose.
+
+    Returns:
+        The request, with a job id that no other has.
+
+    Raises:
+        UserError: If the curated schema is none.
+    """
+    return CreatePipelineJobRequest(
+        parent=settings.parent, pipeline_job=pipeline_job(settings), pipeline_job_id=new_id()
+    )
+
+
+def pipeline_job(settings: VertexSettings) -> PipelineJob:
+    """The run itself, as it is also put on a schedule.
+
+    Args:
+        settings: What the user chose.
+
+    Returns:
+        The compiled pipeline, with who runs it and the labels.
+
+    Raises:
+        UserError: If the curated schema is none.
+    """
+    compiled = compile_job(settings)
+    job: dict[str, Any] = {
+        "displayName": compiled["displayName"],
+        "pipelineSpec": compiled["pipelineSpec"],
+        "labels": fingerprints(settings) | compiled["labels"],
+        "runtimeConfig": {
+            "gcsOutputDirectory": settings.artifact_root,
+            # What is begun is finished, and nothing more is paid for once a task has failed.
+            "failurePolicy": "PIPELINE_FAILURE_POLICY_FAIL_FAST",
+        },
+        "serviceAccount": settings.service_account,
+    }
+    if settings.network:
+        job["network"] = settings.network
+    return PipelineJob.wrap(json_format.ParseDict(job, PipelineJob.pb()()))
+
+
+def as_text(settings: VertexSettings, request: CreatePipelineJobRequest) -> str:
+    """What the client sends, for people and for curl.
+
+    Args:
+        settings: What the user chose.
+        request: What `create_request` returned.
+
+    Returns:
+        JSON of method, URL and body.
+    """
+    runs = f"{settings.address('aiplatform')}/v1/{request.parent}/pipelineJobs"
+    sent = {
+        "method": "POST",
+        "url": f"{runs}?pipelineJobId={request.pipeline_job_id}",
+        "body": json_format.MessageToDict(PipelineJob.pb(request.pipeline_job)),
+    }
+    return json.dumps(sent, indent=2)
+
+
+def fingerprints(settings: VertexSettings) -> dict[str, str]:
+    """Labels that tell what ran on what.
+
+    Args:
+        settings: What the user chose.
+
+    Returns:
+        Fingerprints of our code, and of what is asked of BigQuery and the curated schema; and
+        the commit, if the checkout has no other changes.
+    """
+    labels = {"code": _code(), "data": _data(settings)}
+    commit = _commit()
+    return labels | {"commit": commit} if commit else labels
+
+
+def new_id() -> str:
+    """A job id that sorts by time and that no other run has."""
+    return f"natality-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
+
+
+def _code() -> str:
+    return hashlib.sha256("".join(map(code_fingerprint, CODE)).encode()).hexdigest()[:16]
+
+
+def _data(settings: VertexSettings) -> str:
+    digest = hashlib.sha256(settings.schema_file.read_bytes())
+    for split in SPLITS:
+        query = render(
+            table=settings.table,
+            first_year=settings.first_year,
+            last_year=settings.last_year,
+            sample=settings.sample,
+            split=split,
+        )
+        digest.update(query.encode())
+    return digest.hexdigest()[:16]
+
+
+def _commit() -> str | None:
+    """Of the checkout that this runs from; None where there is none, or it has been changed."""
+    try:
+        if _git("status", "--porcelain"):
+            return None
+        return _git("rev-parse", "HEAD")
+    except (OSError, subprocess.SubprocessError):  # Installed as a package, or there is no git.
+        return None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
+    return ended.stdout.strip()

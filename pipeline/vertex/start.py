@@ -1,0 +1,68 @@
+"""Starts a run on Vertex AI: what it reads from the bucket first, then the run itself."""
+
+from __future__ import annotations
+
+import contextlib
+
+from google.api_core import exceptions
+from rich.console import Console
+from rich.text import Text
+
+from data.errors import UserError
+from pipeline.vertex.cloud import CALL, Cloud
+from pipeline.vertex.engines import schema_uri
+from pipeline.vertex.follow import run_page
+from pipeline.vertex.request import create_request
+from pipeline.vertex.settings import VertexSettings
+
+
+def start(settings: VertexSettings, cloud: Cloud, console: Console) -> str:
+    """Starts a run.
+
+    Args:
+        settings: What the user chose.
+        cloud: Takes it.
+        console: Where its page is shown.
+
+    Returns:
+        The job id.
+
+    Raises:
+        UserError: If the curated schema is none, or there is no bucket for it.
+        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
+    """
+    request = create_request(settings)
+    job_id = request.pipeline_job_id
+    upload_schema(settings, cloud)
+    # No other run has this id: where there is one, an earlier attempt got there and its answer got
+    # lost.
+    with contextlib.suppress(exceptions.Conflict):
+        cloud.pipelines.create_pipeline_job(request, **CALL)
+    console.print(Text("natality", "bold").append(f" run {job_id} on Vertex AI", "none"))
+    console.print(f"  {run_page(settings, job_id)}", soft_wrap=True)
+    return job_id
+
+
+def upload_schema(settings: VertexSettings, cloud: Cloud) -> None:
+    """Puts the curated schema where the tasks look for it.
+
+    Args:
+        settings: What the user chose.
+        cloud: Takes it.
+
+    Raises:
+        UserError: If the file is no schema, or there is no bucket for it.
+    """
+    bucket, _, name = schema_uri(settings).removeprefix("gs://").partition("/")
+    blob = cloud.storage.bucket(bucket).blob(name)
+    try:
+        # Its name tells its content: where there is one, it is the same.
+        blob.upload_from_filename(str(settings.schema_file), if_generation_match=0, **CALL)
+    except exceptions.PreconditionFailed:
+        return
+    except exceptions.NotFound as error:
+        raise UserError(
+            f"There is no bucket {bucket}.",
+            f"Create it with 'gcloud storage buckets create gs://{bucket} --project "
+            f"{settings.project}', or change run_root.",
+        ) from error

@@ -1,0 +1,55 @@
+"""`submit`: starts a run on Vertex AI."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from pipeline.vertex.cloud import CALL, Cloud
+from pipeline.vertex.follow import follow
+from pipeline.vertex.options import Submit
+from pipeline.vertex.settings import VertexSettings
+
+
+def run(settings: VertexSettings, options: Submit, console: Console) -> int:
+    """Starts a run, or does to one that was started what the options say.
+
+    Args:
+        settings: What the user chose.
+        options: Whether to wait for the outcome, or only to show the request.
+        console: Where to show it.
+
+    Returns:
+        Zero if the run was started or, where it was waited for, succeeded; else that of `follow`.
+
+    Raises:
+        UserError: If the curated schema is none, or a task failed.
+        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
+        google.auth.exceptions.GoogleAuthError: If there are no credentials that are good.
+    """
+    if options.dry_run:
+        from pipeline.vertex import request  # Loads TFX, which a run that goes on can do without.
+
+        told = request.as_text(settings, request.create_request(settings))
+        console.print(told, markup=False, soft_wrap=True)
+        return 0
+    cloud = Cloud(settings)
+    if options.cancel:
+        return _cancel(settings, cloud, options.cancel, console)
+    job_id = options.follow
+    if not job_id:
+        from pipeline.vertex.start import start
+
+        job_id = start(settings, cloud, console)
+    if options.wait or options.follow:
+        return follow(settings, cloud, job_id, options.every, console)
+    console.print(f"  To see how it goes: vertex_runner.py submit --follow {job_id}")
+    return 0
+
+
+def _cancel(settings: VertexSettings, cloud: Cloud, job_id: str, console: Console) -> int:
+    cloud.pipelines.cancel_pipeline_job(name=f"{settings.parent}/pipelineJobs/{job_id}", **CALL)
+    console.print(
+        f"Run {job_id} is being cancelled. Jobs of Dataflow that it started may go on: see "
+        "'gcloud dataflow jobs list --status active'."
+    )
+    return 0

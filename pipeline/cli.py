@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from enum import IntEnum
 from pathlib import Path
 
 from rich.console import Console
@@ -24,19 +23,10 @@ from pipeline.interrupts import Interrupts
 from pipeline.preflight import new_log, sole_run
 from pipeline.reports import show_reports
 from pipeline.settings import LocalSettings, load_settings
+from pipeline.states import Exit
 
 DISK_FULL = ("No space left on device", "database or disk is full")
 """What Python, TensorFlow, Arrow and SQLite say then."""
-
-
-class Exit(IntEnum):
-    """Exit statuses."""
-
-    PUSHED = 0
-    FAILED = 1
-    BAD_SETTINGS = 2
-    NOT_BLESSED = 3
-    INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -59,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
             return _predict(settings, settings.predict.request)
         if settings.report:
             show_reports(settings, settings.report)
-            return Exit.PUSHED
+            return Exit.DONE
         return _run(settings)
     except UserError as error:
         show_error(errors, error)
@@ -76,7 +66,7 @@ def _predict(settings: LocalSettings, request: str) -> int:
 
         pounds = predict(settings.serving_folder, birth)
     print(f"{pounds:.2f} lb")
-    return Exit.PUSHED
+    return Exit.DONE
 
 
 def _run(settings: LocalSettings) -> int:
@@ -112,7 +102,7 @@ def _observed_run(settings: LocalSettings, log: Path, console: Console) -> int:
         folder = shortened(summary.training_log)
         places["TensorBoard"] = f"make tensorboard, or tensorboard --logdir {folder}"
     show_places(console, places)
-    return Exit.NOT_BLESSED if summary.blessed is False else Exit.PUSHED
+    return Exit.NOT_BLESSED if summary.blessed is False else Exit.DONE
 
 
 def _page_of_failed(

@@ -1,9 +1,9 @@
-"""How a component stands, and who is told; known without loading TFX."""
+"""How a component stands, who is told, and how a command ends; known without loading TFX."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Protocol
 
 
@@ -18,6 +18,16 @@ class State(Enum):
     SKIPPED = "skipped"
     FAILED = "failed"
     STOPPED = "stopped"
+
+
+class Exit(IntEnum):
+    """Exit statuses of both runners; where a model was judged, `DONE` means that it is blessed."""
+
+    DONE = 0
+    FAILED = 1
+    BAD_SETTINGS = 2
+    NOT_BLESSED = 3
+    INTERRUPTED = 130
 
 
 class Observer(Protocol):

@@ -8,7 +8,7 @@ from report.data import read_split_statistics, row_counts
 from report.facts import Slice
 from report.run import Run
 from report.slices import read_slices
-from report.verdict import blessed, crossed, pushed_to, read_validation
+from report.verdict import blessed, pushed_to, reasons
 from schema.inspection import read_findings
 
 
@@ -47,14 +47,13 @@ def summarise(run: Run, page: str) -> RunSummary:
     Returns:
         What is known of it.
     """
-    crossings, unjudged = read_validation(run.evaluation.uri) if run.evaluation else ((), ())
     findings = read_findings(run.findings.uri) if run.findings else None
     return RunSummary(
         rows=row_counts(read_split_statistics(run)),
         anomalies=None if findings is None else tuple(map(str, findings)),
         overall=read_slices(run.evaluation.uri)[0] if run.evaluation else None,
         blessed=blessed(run),
-        reasons=(*map(crossed, crossings), *unjudged),
+        reasons=reasons(run.evaluation.uri) if run.evaluation else (),
         pushed_to=pushed_to(run),
         training_log=run.training.uri if run.training else None,
         page=page,

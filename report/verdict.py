@@ -134,6 +134,16 @@ def read_validation(uri: str) -> tuple[tuple[Crossing, ...], tuple[str, ...]]:
     return tuple(crossings), tuple(unjudged)
 
 
+def reasons(uri: str) -> tuple[str, ...]:
+    """Why a model is not blessed, a sentence each.
+
+    Args:
+        uri: Of a ModelEvaluation.
+    """
+    crossings, unjudged = read_validation(uri)
+    return (*map(crossed, crossings), *unjudged)
+
+
 def _place(feature: str, value: str) -> str:
     return f"{feature} {value}" if feature else OVERALL
 

@@ -25,6 +25,7 @@ class Rehearsed:
         baseline: Whether there was a blessed model to compare with.
         evaluation: Folder of the Evaluator's results, on this machine.
         pushed: Folder of the pushed model, on this machine; None if none was pushed.
+        page: The report, on this machine.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Rehearsed:
     baseline: bool = False
     evaluation: Path | None = None
     pushed: Path | None = None
+    page: Path | None = None
 
 
 def conclude(
@@ -60,6 +62,8 @@ def conclude(
                 outcome.evaluation = buckets.path(artifact["uri"])
             elif title == "tfx.PushedModel":
                 outcome.pushed = _folder(artifact, buckets, endpoints)
+            elif title == "system.HTML":
+                outcome.page = buckets.path(artifact["uri"])
 
 
 def _folder(pushed: Artifact, buckets: Buckets, endpoints: Path) -> Path | None:

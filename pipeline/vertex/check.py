@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.states import Exit
 from pipeline.vertex import checks_here, checks_places, checks_project
-from pipeline.vertex.cli import Exit
 from pipeline.vertex.cloud import Cloud
 from pipeline.vertex.failures import explain
 from pipeline.vertex.findings import Finding, There, Verdict, right, unknown, wrong

@@ -20,8 +20,7 @@ from rich.console import Console
 
 from data.errors import UserError
 from pipeline.console import Progress
-from pipeline.states import State
-from pipeline.vertex.cli import Exit
+from pipeline.states import Exit, State
 from pipeline.vertex.cloud import TIMEOUT, Cloud
 from pipeline.vertex.failures import explain_task
 from pipeline.vertex.settings import VertexSettings
@@ -76,7 +75,8 @@ def follow(
         console: Where to show it.
 
     Returns:
-        Zero if the run succeeded; 130 after Ctrl-C, which ends the following and not the run.
+        0 if the run succeeded, 3 if its model was not blessed; 130 after Ctrl-C, which ends the
+        following and not the run.
 
     Raises:
         UserError: If the run failed or was cancelled.
@@ -94,8 +94,10 @@ def follow(
         return Exit.INTERRUPTED
     if job.state == PipelineState.PIPELINE_STATE_SUCCEEDED:
         minutes = (job.end_time - job.start_time).total_seconds() / 60  # type: ignore[operator]
-        console.print(f"\nThe run succeeded after {minutes:,.0f} minutes.{_verdict(job)}")
-        return Exit.DONE
+        blessed = _blessed(job)
+        verdict = {None: "", True: " The model is blessed.", False: " The model is not blessed."}
+        console.print(f"\nThe run succeeded after {minutes:,.0f} minutes.{verdict[blessed]}")
+        return Exit.NOT_BLESSED if blessed is False else Exit.DONE
     raise _outcome(settings, job_id, job)
 
 
@@ -148,15 +150,15 @@ def _seconds(task: PipelineTaskDetail) -> float:
     return max(0.0, (end - task.start_time).total_seconds())
 
 
-def _verdict(job: PipelineJob) -> str:
+def _blessed(job: PipelineJob) -> bool | None:
     """Whether the model was blessed, as far as Vertex AI tells."""
     for task in _details(job, {"Evaluator"}):
         for artifacts in task.outputs.values():
             for artifact in artifacts.artifacts:
                 blessed = (artifact.metadata or {}).get("blessed")
                 if blessed is not None:
-                    return f" The model is {'' if blessed else 'not '}blessed."
-    return ""
+                    return bool(blessed)
+    return None
 
 
 def _outcome(settings: VertexSettings, job_id: str, job: PipelineJob) -> UserError:

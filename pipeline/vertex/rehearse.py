@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.text import Text
 
 from data.errors import UserError
-from pipeline.cli import Exit
 from pipeline.console import Progress, shortened, show_places
 from pipeline.interrupts import Interrupts
 from pipeline.rehearsal.outcome import Rehearsed
 from pipeline.rehearsal.rehearse import ENVIRONMENT, rehearse
 from pipeline.rehearsal.replaced import replacements
 from pipeline.settings import SAMPLE
+from pipeline.states import Exit
 from pipeline.vertex.options import Rehearse
 from pipeline.vertex.settings import VertexSettings
 
@@ -47,7 +47,7 @@ def run(settings: VertexSettings, options: Rehearse, console: Console) -> int:
             return _stopped(console, progress)
         raise
     _show(console, outcome)
-    return Exit.NOT_BLESSED if outcome.blessed is False else Exit.PUSHED
+    return Exit.NOT_BLESSED if outcome.blessed is False else Exit.DONE
 
 
 def _rehearsed(
@@ -88,7 +88,12 @@ def _show(console: Console, outcome: Rehearsed) -> None:
     if outcome.blessed is not None:
         places["Verdict"] = "blessed" if outcome.blessed else "not blessed"
     if outcome.blessed is False:
-        places["Evaluation"] = shortened(str(outcome.evaluation))
+        # TFMA is loaded by now, as the pipeline was compiled.
+        from report.verdict import reasons
+
+        places["Because"] = "; ".join(reasons(str(outcome.evaluation)))
+    if outcome.page:
+        places["Report"] = shortened(str(outcome.page))
     if outcome.pushed:
         places["Pushed to"] = shortened(str(outcome.pushed))
     show_places(console, places | {"Logs": shortened(str(outcome.logs))})

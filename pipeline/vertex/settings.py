@@ -32,7 +32,7 @@ class VertexSettings(Settings):
 
     model_config = SettingsConfigDict(cli_prog_name="vertex_runner.py", env_prefix=VERTEX_PREFIX)
     default_config = Path("vertex.toml")
-    incidental = Settings.incidental | set(COMMANDS)
+    incidental = Settings.incidental | {"addresses", *COMMANDS}
 
     project: forms.Project = Field(
         description="Google Cloud project that runs all of it and pays, BigQuery included"

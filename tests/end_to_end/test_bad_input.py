@@ -22,8 +22,9 @@ from tfx import v1 as tfx
 
 from data import query
 from pipeline import preflight
-from pipeline.cli import Exit, main
+from pipeline.cli import main
 from pipeline.preflight import sole_run
+from pipeline.states import Exit
 
 PROJECT = Path(__file__).parents[2]
 SAMPLE = PROJECT / "data" / "sample.parquet"
@@ -98,7 +99,7 @@ def test_good_data_passes_and_changed_data_runs_again(root: Root, births: pa.Tab
     for table, state in ((births, "done"), (births, "cached"), (births.slice(1), "done")):
         pq.write_table(table, file)
         status, said = root.run(*only)
-        assert status == Exit.PUSHED, said
+        assert status == Exit.DONE, said
         assert f"BigQueryExampleGen: {state}" in said
     assert len(root.executions()) == 2
 
@@ -290,7 +291,7 @@ def test_a_disk_that_runs_full(
     monkeypatch.setattr(preflight, "FREE_BYTES", 0)
     root = Root(small_disk / "root", capfd)
     status, said = root.run("--to", "BigQueryExampleGen", "--sample", "0.1")
-    assert status == Exit.PUSHED, said
+    assert status == Exit.DONE, said
     filler = threading.Thread(target=fill, args=(small_disk, root.folder / "pipeline" / component))
     filler.start()
     cache = "--no-cache" if component == "BigQueryExampleGen" else "--cache"
@@ -301,7 +302,7 @@ def test_a_disk_that_runs_full(
 
     (small_disk / "filler").unlink()
     status, said = root.run("--sample", "0.1", "--to", "StatisticsGen")
-    assert status == Exit.PUSHED, said
+    assert status == Exit.DONE, said
 
 
 def fill(disk: Path, component: Path) -> None:

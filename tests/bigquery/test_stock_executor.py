@@ -1,16 +1,21 @@
-"""The stock executor on a BigQuery API emulator, and ours on the same births: same Examples."""
+"""BigQueryExampleGen as compiled for Vertex AI, on a BigQuery API emulator, and as it runs here on
+the same births: same Examples.
+"""
 
 from __future__ import annotations
 
 import collections
+import json
+import os
+import subprocess
 from pathlib import Path
 
-import emulated
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from compiled import PROJECT, command, compiled, output_properties, parameters
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from tfx.dsl.components.base import executor_spec
@@ -19,13 +24,14 @@ from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.proto import example_gen_pb2
+from tfx.utils import proto_utils
 
-from data.query import NATALITY, SPLITS, render
+from data.query import NATALITY, SPLITS
 from data.source import COLUMNS
 from pipeline import embedded_bigquery
 
 BIRTHS = 3000
-PROJECT = "a-project"
+CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -86,21 +92,39 @@ def loaded(emulator: str, births: Path) -> str:
     return emulator
 
 
-def _component(sample: float, **options) -> BigQueryExampleGen:
-    splits = [
-        example_gen_pb2.Input.Split(
-            name=split,
-            pattern=render(
-                table=NATALITY, first_year=2001, last_year=2008, sample=sample, split=split
-            ),
-        )
-        for split in SPLITS
-    ]
-    return BigQueryExampleGen(input_config=example_gen_pb2.Input(splits=splits), **options)
+def _run_compiled(url: str, folder: Path, sample: float) -> dict[str, collections.Counter[bytes]]:
+    """Runs the task as Vertex AI would, but for BigQuery's address, Dataflow and the bucket."""
+    job = compiled("--sample", str(sample))
+    python, dash_m, *container = command(job, "BigQueryExampleGen", folder, {})
+    assert dash_m == "-m"
+    # What is said last counts.
+    here = ["--runner=DirectRunner", "--direct_running_mode=in_memory"]
+    here += [f"--temp_location={folder / 'temp'}"]
+    ended = subprocess.run(
+        [python, Path(__file__).with_name("on_emulator.py"), url, PROJECT, *container, *here],
+        cwd=CHECKOUT,
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout[-5000:]
+    properties = output_properties(folder, "examples")
+    assert sorted(json.loads(properties["split_names"])) == sorted(SPLITS)
+    return _examples(folder / "examples")
 
 
-def _run(component: BigQueryExampleGen, folder: Path) -> dict[str, collections.Counter[bytes]]:
-    """Runs the component; its Examples by split, serialized so that equal ones are equal bytes."""
+def _run_here(births: Path, folder: Path, sample: float) -> dict[str, collections.Counter[bytes]]:
+    """Runs the component with the embedded executor, on the same queries."""
+    component = BigQueryExampleGen(
+        input_config=proto_utils.json_to_proto(
+            parameters(compiled("--sample", str(sample)), "BigQueryExampleGen")["input_config"],
+            example_gen_pb2.Input(),
+        ),
+        custom_config=embedded_bigquery.custom_config({NATALITY: str(births)}, "test"),
+        custom_executor_spec=executor_spec.BeamExecutorSpec(embedded_bigquery.Executor),
+    )
     LocalDagRunner().run(
         tfx_pipeline.Pipeline(
             pipeline_name="ingestion",
@@ -109,19 +133,19 @@ def _run(component: BigQueryExampleGen, folder: Path) -> dict[str, collections.C
             metadata_connection_config=metadata.sqlite_metadata_connection_config(
                 str(folder / "db")
             ),
-            beam_pipeline_args=[
-                "--runner=DirectRunner",
-                "--direct_running_mode=in_memory",
-                f"--project={PROJECT}",
-                f"--temp_location={folder / 'temp'}",
-            ],
+            beam_pipeline_args=["--runner=DirectRunner", "--direct_running_mode=in_memory"],
         )
     )
     (examples,) = (folder / "root" / "BigQueryExampleGen" / "examples").iterdir()
+    return _examples(examples)
+
+
+def _examples(folder: Path) -> dict[str, collections.Counter[bytes]]:
+    """Examples by split, serialized so that equal ones are equal bytes."""
     return {
         split: collections.Counter(
             tf.train.Example.FromString(record).SerializeToString(deterministic=True)
-            for file in (examples / f"Split-{split}").iterdir()
+            for file in (folder / f"Split-{split}").iterdir()
             for record in tf.data.TFRecordDataset(str(file), "GZIP").as_numpy_iterator()
         )
         for split in SPLITS
@@ -130,18 +154,10 @@ def _run(component: BigQueryExampleGen, folder: Path) -> dict[str, collections.C
 
 @pytest.mark.parametrize("sample", [1.0, 0.3])
 def test_both_executors_give_the_same_examples(
-    loaded: str, births: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: float
+    loaded: str, births: Path, tmp_path: Path, sample: float
 ):
-    ours = _run(
-        _component(
-            sample,
-            custom_config=embedded_bigquery.custom_config({NATALITY: str(births)}, "test"),
-            custom_executor_spec=executor_spec.BeamExecutorSpec(embedded_bigquery.Executor),
-        ),
-        tmp_path / "ours",
-    )
-    emulated.connect(monkeypatch, loaded, PROJECT)
-    stock = _run(_component(sample), tmp_path / "stock")
+    ours = _run_here(births, tmp_path / "ours", sample)
+    stock = _run_compiled(loaded, tmp_path / "stock", sample)
 
     for split in SPLITS:
         assert sum(stock[split].values()) > 50

@@ -7,7 +7,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 ARGS ?=
 
-.PHONY: help run test chromium test-bigquery test-rehearsal lint format bench tensorboard lock clean
+.PHONY: help run test chromium test-cloud test-bigquery lint format bench tensorboard lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,8 +15,11 @@ help: ## Show this list
 run: $(INSTALLED) ## Set up, then run the whole pipeline here; ARGS="--help" tells the options
 	@$(PY) local_runner.py $(ARGS)
 
-test: $(INSTALLED) chromium ## Set up, then run all tests; ARGS="-k name" chooses
-	$(PY) -m pytest $(ARGS)
+test: $(INSTALLED) chromium ## Set up, then run all tests but the next two; ARGS="-k name" chooses
+	$(PY) -m pytest -m "not cloud" $(ARGS)
+
+test-cloud: $(INSTALLED) ## Prove that image, Dataflow jobs and the whole pipeline work, on this machine
+	$(PY) -m pytest -m cloud $(ARGS)
 
 # The report is opened in a browser too. Root in a Debian container gets one; elsewhere, without one,
 # those tests are skipped and say so.
@@ -30,9 +33,6 @@ chromium:
 
 test-bigquery: $(INSTALLED) .venv-bigquery/.installed ## Prove that both ingestion engines make the same examples
 	BQEMULATOR_PYTHON=.venv-bigquery/bin/python $(PY) -m pytest tests/bigquery $(ARGS)
-
-test-rehearsal: $(INSTALLED) ## Rehearse the whole pipeline as compiled for Vertex AI, twice
-	TEST_REHEARSAL=1 $(PY) -m pytest tests/end_to_end/test_rehearsal.py $(ARGS)
 
 lint: $(INSTALLED) ## Check style and types
 	$(PY) -m ruff check

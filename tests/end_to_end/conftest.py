@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from checkout import Project
-
-if not os.environ.get("TEST_REHEARSAL"):
-    collect_ignore = ["test_rehearsal.py"]  # Minutes; `make test-rehearsal` has them.
 
 
 @pytest.fixture(scope="module")

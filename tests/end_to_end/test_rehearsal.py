@@ -22,7 +22,7 @@ from models.features import FEATURES
 from models.names import PREDICTION, SERVING
 from models.request import parse_request
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 
 VERTEX = """
 project = "my-project"

@@ -1,0 +1,144 @@
+"""The image: what the Dockerfile promises, and its build stage run for real."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import image
+import pytest
+from image import CHECKOUT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ENTRY_POINT = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
+
+
+def locked() -> dict[str, str]:
+    """Version by name, for the Python that runs this."""
+    found = {}
+    for line in (CHECKOUT / "requirements.lock").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith((" ", "#")):
+            requirement = Requirement(line.removesuffix("\\"))
+            if requirement.marker is None or requirement.marker.evaluate():
+                (version,) = requirement.specifier
+                found[canonicalize_name(requirement.name)] = version.version
+    return found
+
+
+def run(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the image's Python in a folder that knows nothing of the checkout."""
+    return subprocess.run(
+        [python, *arguments],
+        cwd=folder,
+        env={"PATH": f"{python.parent}:/usr/bin:/bin", "HOME": str(folder), "LANG": "C.UTF-8"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_versions_are_those_of_the_lock():
+    python = (CHECKOUT / ".python-version").read_text().strip()
+    makefile = (CHECKOUT / "Makefile").read_text()
+    uv = re.search(r"^UV_VERSION := (\S+)", makefile, re.MULTILINE)
+    stages = image.stages()
+    beam = locked()["apache-beam"]
+    assert uv
+    assert stages["uv"].base == f"ghcr.io/astral-sh/uv:{uv[1]}"
+    assert stages["beam"].base == f"apache/beam_python{python}_sdk:{beam}"
+    assert stages["build"].base == f"python:{python}-bookworm"
+    assert stages["final"].base == f"python:{python}-slim-bookworm"
+
+
+def test_containers_run_as_a_user_of_their_own():
+    final = image.stages()["final"]
+    (user,) = final.texts("USER")
+    (made,) = (text for text in final.texts("RUN") if text.startswith("useradd"))
+    assert made.split()[-1] == user
+    assert final.steps[-1][0] == "ENTRYPOINT"
+    assert final.steps.index(("USER", user)) > max(
+        place for place, (kind, _) in enumerate(final.steps) if kind in ("RUN", "COPY")
+    )
+
+
+def test_dataflow_starts_workers_in_our_environment():
+    final = image.stages()["final"]
+    assert json.loads(final.texts("ENTRYPOINT")[0]) == ["/opt/apache/beam/boot"]
+    assert "--from=beam /opt/apache/beam /opt/apache/beam" in final.texts("COPY")
+    (variables,) = final.texts("ENV")
+    assert "PATH=/opt/venv/bin:$PATH" in variables.split()
+    assert "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1" in variables.split()
+
+
+def test_beam_can_build_the_package_where_the_settings_look_for_it():
+    example = (CHECKOUT / "vertex.toml.example").read_text(encoding="utf-8")
+    setup = re.search(r'dataflow_setup_file = "(.*)/setup.py"', example)
+    assert setup
+    final = image.stages()["final"]
+    (user,) = final.texts("USER")
+    # As its owner: building leaves files beside the sources.
+    assert f"--from=build --chown={user} {setup[1]} {setup[1]}" in final.texts("COPY")
+    assert image.stages()["build"].texts("WORKDIR") == [setup[1]]
+
+
+def test_all_rooms_of_the_package_and_no_more_get_into_the_image(tmp_path: Path):
+    image.context(tmp_path)
+    packages = re.search(r"include=\[(.*?)\]", (CHECKOUT / "setup.py").read_text())
+    modules = re.search(r"py_modules=\[(.*?)\]", (CHECKOUT / "setup.py").read_text())
+    assert packages
+    assert modules
+    rooms = set(re.findall(r'"(\w+)\*"', packages[1]))
+    files = {f"{name}.py" for name in re.findall(r'"(\w+)"', modules[1])}
+    held = {path.name for path in tmp_path.iterdir()}
+    assert held == rooms | files | {
+        *("setup.py", "pyproject.toml", "requirements.lock", "README.md", "LICENSE"),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.cloud
+def test_what_is_installed_is_what_is_locked(image_python: Path, tmp_path: Path):
+    listed = run(
+        image_python,
+        tmp_path,
+        "-c",
+        "import importlib.metadata as m, json\n"
+        "print(json.dumps({d.name: d.version for d in m.distributions()}))",
+    )
+    assert listed.returncode == 0, listed.stdout
+    installed = {canonicalize_name(k): v for k, v in json.loads(listed.stdout).items()}
+    assert installed.pop(canonicalize_name("natality-tfx"))
+    assert len(installed) > 100
+    assert {name: locked().get(name) for name in installed} == installed
+    assert "pytest" not in installed
+
+
+@pytest.mark.slow
+@pytest.mark.cloud
+def test_nothing_is_compiled_when_a_container_starts(image_python: Path):
+    (packages,) = image_python.parents[1].glob("lib/python*/site-packages")
+    for module in ("tfx/version.py", "models/task.py", "pipeline/pipeline.py"):
+        source = packages / module
+        assert list((source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")), module
+
+
+@pytest.mark.slow
+@pytest.mark.cloud
+@pytest.mark.parametrize("module", [ENTRY_POINT, "pipeline.vertex.container"])
+def test_the_entry_points_of_tasks_work_in_it(image_python: Path, tmp_path: Path, module: str):
+    ended = run(image_python, tmp_path, "-m", module)
+    assert ended.returncode == 2
+    assert "--executor_class_path" in ended.stdout.splitlines()[-1]
+    assert "are required" in ended.stdout.splitlines()[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.cloud
+def test_the_vertex_runner_works_in_it(image_python: Path, tmp_path: Path):
+    ended = run(image_python, tmp_path, "-m", "vertex_runner", "--help")
+    assert ended.returncode == 0, ended.stdout
+    assert "submit" in ended.stdout

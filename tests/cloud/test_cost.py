@@ -1,0 +1,40 @@
+"""The estimate of what a run costs, and that the docs show it as it is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from image import CHECKOUT
+
+from benchmarks import cost
+from data.query import SPLITS, render
+
+
+def test_the_docs_show_what_the_estimate_says(capsys: pytest.CaptureFixture[str]):
+    docs = (CHECKOUT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- cost -->\n(.*)\n<!-- /cost -->", docs, re.DOTALL)
+    assert shown
+    cost.main([])
+    assert capsys.readouterr().out.startswith(shown[1] + "\n")
+
+
+def test_bigquery_reads_each_column_of_each_row_once_a_split():
+    # FLOAT64 and INT64 are 8 bytes, BOOL is 1, by BigQuery's documented sizes.
+    assert cost.row_bytes() == 1 * 8 + 10 * 8 + 3 * 1
+    (line, *_) = cost.bill(rows=1, steps=1, batch=1, prices=cost.Prices(bigquery_tib=1.0))
+    assert line.dollars == pytest.approx(91 * 137_826_763 * 3 / 2**40)
+    assert line.amount == "37.6 GB"
+
+
+def test_the_query_reads_all_columns_that_are_counted():
+    sql = render(first_year=1969, last_year=2008, sample=1, split=SPLITS[0], table="a.b.c")
+    for column in cost.COLUMNS:
+        assert re.search(rf"\b{column.name}\b", sql), column.name
+
+
+def test_more_births_cost_more_on_dataflow_and_no_more_in_bigquery():
+    few, many = (list(cost.bill(rows, 1, 1, cost.Prices())) for rows in (1_000_000, 100_000_000))
+    assert few[0] == many[0]
+    for less, more in zip(few[1:5], many[1:5], strict=True):
+        assert less.dollars < more.dollars

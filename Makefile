@@ -7,7 +7,8 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 ARGS ?=
 
-.PHONY: help run test chromium test-cloud test-bigquery lint format bench tensorboard lock clean
+.PHONY: help run test chromium test-cloud test-bigquery lint format bench notebook tensorboard lock
+.PHONY: clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +46,9 @@ format: $(INSTALLED) ## Put the code in shape
 
 bench: $(INSTALLED) ## Compare speed and quality with the stock way and with the physical limit
 	@$(PY) -m benchmarks.run $(ARGS)
+
+notebook: $(INSTALLED) ## Explore the births and the last run, at http://localhost:8888
+	.venv/bin/jupyter lab --ip localhost notebooks/explore.ipynb $(ARGS)
 
 tensorboard: $(INSTALLED) ## Look at the training of all runs, at http://localhost:6006
 	.venv/bin/tensorboard --logdir runs/pipeline/Trainer/model_run --host localhost $(ARGS)

@@ -19,8 +19,7 @@ from data.query import NATALITY, render
 from data.source import open_source
 from data.warehouse import Warehouse
 from pipeline import embedded_bigquery
-from pipeline.local import SAMPLE_FILE
-from pipeline.settings import ROOT
+from pipeline.settings import ROOT, SAMPLE_FILE
 
 QUERY = render(table=NATALITY, first_year=2001, last_year=2008, sample=1, split="train")
 

@@ -17,7 +17,7 @@ from data.source import open_source
 from data.warehouse import Warehouse
 from models.features import LABEL, UNKNOWN, categories, numbers
 from models.names import PREDICTION, SERVING
-from pipeline.local import SAMPLE_FILE
+from pipeline.settings import SAMPLE_FILE
 from report.challengers import challengers
 
 WORDS = [category.name for category in categories()]

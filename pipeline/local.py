@@ -20,14 +20,12 @@ from pipeline.fingerprint import code_fingerprint
 from pipeline.lookback import LatestIfAnyStrategy, OtherBlessedModelStrategy
 from pipeline.pipeline import Engines, create_pipeline, to_folder
 from pipeline.runner import ObservedRunner, clear_killed_runs, run_options
-from pipeline.settings import BIGQUERY, ROOT, SAMPLE, LocalSettings
+from pipeline.settings import BIGQUERY, ROOT, SAMPLE, SAMPLE_FILE, LocalSettings
 from pipeline.states import Observer
 from report.after import conclude
 from report.component import Report
 from report.runs import past_runs, remember
 from report.summary import RunSummary
-
-SAMPLE_FILE = ROOT / "data" / "sample.parquet"
 
 
 def metadata_config(settings: LocalSettings) -> metadata_store_pb2.ConnectionConfig:

@@ -23,6 +23,7 @@ from pipeline.loading import Layered, load
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = "sample"
+SAMPLE_FILE = ROOT / "data" / "sample.parquet"
 BIGQUERY = "bigquery"
 
 FIRST_YEAR, LAST_YEAR = 1969, 2008

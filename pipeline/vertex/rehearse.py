@@ -13,7 +13,7 @@ from pipeline.interrupts import Interrupts
 from pipeline.rehearsal.outcome import Rehearsed
 from pipeline.rehearsal.rehearse import ENVIRONMENT, rehearse
 from pipeline.rehearsal.replaced import replacements
-from pipeline.settings import SAMPLE
+from pipeline.settings import SAMPLE, SAMPLE_FILE
 from pipeline.states import Exit
 from pipeline.vertex.options import Rehearse
 from pipeline.vertex.settings import VertexSettings
@@ -54,7 +54,6 @@ def _rehearsed(
     settings: VertexSettings, options: Rehearse, console: Console, progress: Progress
 ) -> Rehearsed:
     # Takes seconds: all of TensorFlow, Beam and TFX.
-    from pipeline.local import SAMPLE_FILE
     from pipeline.vertex.compile import compile_job
     from pipeline.vertex.engines import schema_uri
 

@@ -43,6 +43,7 @@ lint: $(INSTALLED) ## Check style and types
 format: $(INSTALLED) ## Put the code in shape
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
+	.venv/bin/nbstripout notebooks/*.ipynb
 
 bench: $(INSTALLED) ## Compare speed and quality with the stock way and with the physical limit
 	@$(PY) -m benchmarks.run $(ARGS)

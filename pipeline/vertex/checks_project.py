@@ -26,13 +26,12 @@ PERMISSIONS = (
 
 RUN_ROLES = (
     "roles/aiplatform.user",
-    "roles/artifactregistry.reader",
-    "roles/bigquery.jobUser",
+    "roles/bigquery.user",
     "roles/dataflow.developer",
     "roles/dataflow.worker",
 )
-"""What the service account must have on the project. What it needs on the bucket may be granted
-there."""
+"""What the service account must have on the project. What it needs on the bucket and the image's
+repository may be granted there."""
 
 ALL_ROLES = {"roles/editor", "roles/owner"}
 

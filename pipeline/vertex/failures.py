@@ -19,7 +19,7 @@ ROLES = {
     "iam.serviceAccounts": "roles/iam.serviceAccountViewer",
     "aiplatform": "roles/aiplatform.user",
     "artifactregistry": "roles/artifactregistry.reader",
-    "bigquery.jobs": "roles/bigquery.jobUser",
+    "bigquery.jobs": "roles/bigquery.user",
     "bigquery": "roles/bigquery.dataViewer",
     "compute": "roles/compute.viewer",
     "dataflow": "roles/dataflow.developer",

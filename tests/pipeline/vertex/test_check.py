@@ -28,7 +28,7 @@ TABLE = "/bigquery/v2/projects/bigquery-public-data/datasets/samples/tables/nata
 ROLES = (
     "aiplatform.user",
     "artifactregistry.reader",
-    "bigquery.jobUser",
+    "bigquery.user",
     "dataflow.developer",
     "dataflow.worker",
 )

@@ -91,7 +91,8 @@ def _page(store: mlmd.MetadataStore, past: PastRun, pages: Path) -> Path:
 def _compare(
     store: mlmd.MetadataStore, a: PastRun, b: PastRun, pages: Path, shown: Console
 ) -> Path:
-    a.known(), b.known()
+    for past in (a, b):
+        past.known()
     with log_to(Path(os.devnull)) as console, console.status("reading both runs"):
         from report.after import read_facts, write_comparison
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
-from conftest import Runs
+from real_runs import Runs
 
 from models.features import CROSSES, LABEL, UNKNOWN, categories, numbers
 from pipeline.settings import load_settings

@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from real_runs import Runs
 
 from report.facts import Facts
 from report.words import count
@@ -16,7 +17,7 @@ NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "explore.ipynb"
 
 @pytest.mark.slow
 def test_it_runs_and_shows_the_last_run(
-    runs, first: Facts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    runs: Runs, first: Facts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setenv("NATALITY_RUN_ROOT", str(runs.root))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Runs
+from real_runs import Runs
 
 from data.errors import UserError
 from pipeline.reports import show_reports

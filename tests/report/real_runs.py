@@ -1,0 +1,64 @@
+"""Small real runs on a root of their own, made as the command line makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.errors import UserError
+from pipeline.local import report_failure, run_locally
+from pipeline.settings import LocalSettings, load_settings
+from pipeline.states import State
+from report.after import read_facts
+from report.facts import Facts
+from report.lineage import read_lineage
+from report.run import Run
+from report.runs import PastRun, open_metadata, past_runs
+from report.summary import RunSummary
+
+QUICK = (
+    *("--sample", "0.2", "--train-steps", "60", "--checkpoint-every", "20"),
+    *("--batch-size", "128", "--max-rmse", "20", "--max-slice-rmse", "20"),
+    *("--max-rmse-rise", "20", "--max-slice-rmse-rise", "20"),
+)
+"""A model that is blessed, however bad."""
+
+
+class Nobody:
+    """An observer who says nothing."""
+
+    def planned(self, components: Sequence[str]) -> None: ...
+
+    def changed(self, component: str, state: State, seconds: float = 0.0) -> None: ...
+
+
+class Runs:
+    """Runs on a root of their own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def settings(self, *flags: str) -> LocalSettings:
+        return load_settings([*QUICK, "--run-root", str(self.root), *flags])
+
+    def make(self, run_id: str, *flags: str) -> RunSummary | None:
+        """Makes a run as the command line does; None if it failed."""
+        settings = self.settings(*flags)
+        try:
+            return run_locally(settings, run_id, Nobody())
+        except UserError as error:
+            report_failure(settings, run_id, error.cause)
+            return None
+
+    def past(self, run_id: str) -> PastRun:
+        return past_runs(open_metadata(self.root))[run_id]
+
+    def artifacts(self, run_id: str) -> Run:
+        return Run.from_lineage(read_lineage(open_metadata(self.root), run_id))
+
+    def facts(self, run_id: str) -> Facts:
+        return read_facts(open_metadata(self.root), self.past(run_id))
+
+    def page(self, run_id: str) -> str:
+        """The page of a run that did not get to write its own."""
+        return (self.root / "reports" / f"{run_id}.html").read_text()

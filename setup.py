@@ -46,6 +46,7 @@ setup(
         "filelock>=3",
         # The report: learners to compare with, charts, the page.
         "scikit-learn",
+        "threadpoolctl",
         "altair>=5.5",
         "vl-convert-python",
         "jinja2>=3.1",

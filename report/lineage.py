@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ml_metadata as mlmd
+from google.protobuf import json_format, struct_pb2
 from ml_metadata.proto import metadata_store_pb2
 
 from report.facts import Artifact, Execution
 
 PIPELINE, RUN, NODE = "pipeline", "pipeline_run", "node"
 """Types of context that TFX puts executions in."""
+
+_SINGLE = "__value__"
+"""TFX's key of a value that is no structure of its own."""
 
 _INPUTS = (metadata_store_pb2.Event.INPUT, metadata_store_pb2.Event.INTERNAL_INPUT)
 # What a Resolver found is an INTERNAL_OUTPUT of it.
@@ -122,13 +126,19 @@ def _by_key(
 
 
 def properties_of(artifact: metadata_store_pb2.Artifact) -> dict[str, Any]:
-    """What was written on an artifact, by name; structures are left out."""
+    """What was written on an artifact, by name."""
     return {
-        name: getattr(value, kind)
+        name: _structured(value.struct_value) if kind == "struct_value" else getattr(value, kind)
         for properties in (artifact.properties, artifact.custom_properties)
         for name, value in properties.items()
-        if (kind := value.WhichOneof("value")) and kind != "struct_value"
+        if (kind := value.WhichOneof("value"))
     }
+
+
+def _structured(value: struct_pb2.Struct) -> Any:
+    """A value in a structure; on Vertex AI, TFX wraps even a single number in one."""
+    found = json_format.MessageToDict(value)
+    return found.get(_SINGLE, found)
 
 
 def _time(milliseconds: int) -> datetime.datetime:

@@ -21,6 +21,7 @@ from checkout import PROJECT, QUICK, environment
 from models.features import FEATURES
 from models.names import PREDICTION, SERVING
 from models.request import parse_request
+from pipeline.vertex.settings import SERVING_IMAGE
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 
@@ -29,11 +30,12 @@ project = "my-project"
 run_root = "gs://my-bucket/natality"
 service_account = "runner@my-project.iam.gserviceaccount.com"
 image = "us-central1-docker.pkg.dev/my-project/natality/natality:1"
+labels = {team = "births"}
 scale = "pair"
 scales.pair = {machine_type = "n2-standard-8", machines = 2}
 """
 RESOLVERS = {"PreviousStatistics", "Baseline-model-blessing-resolver", "Baseline-model-resolver"}
-LOOK_BACK = {"AnomalyGate", "Evaluator", "Pusher"}
+LOOK_BACK = {"AnomalyGate", "Evaluator", "Pusher", "Report"}
 """Tasks that run again in a second, unchanged rehearsal: now there is a previous one."""
 BIRTHS = [
     {"mother_age": age, "gestation_weeks": week, "plurality": plurality}
@@ -140,13 +142,51 @@ def test_requests_are_those_that_vertex_would_get(folder: Folder, first: Ended) 
         re.sub(r".*/|\?.*", "", request["path"]): request["body"]
         for request in map(json.loads, lines)
     }
-    chief, worker = bodies["customJobs"]["jobSpec"]["workerPoolSpecs"]
-    assert (chief["replicaCount"], worker["replicaCount"]) == ("1", "1")
-    assert chief["machineSpec"]["machineType"] == "n2-standard-8"
-    assert chief["containerSpec"]["imageUri"].endswith("/natality:1")
-    assert bodies["models:upload"]["model"]["artifactUri"].startswith("gs://my-bucket/natality/")
-    deployed = bodies["natality:deployModel"]["deployedModel"]["dedicatedResources"]
-    assert deployed["machineSpec"]["machineType"] == "n2-standard-2"
+    image = "us-central1-docker.pkg.dev/my-project/natality/natality:1"
+    training = bodies["customJobs"]
+    assert training["displayName"] == "natality-training"
+    assert training["labels"]["team"] == "births"
+    job = training["jobSpec"]
+    assert job.pop("baseOutputDirectory")["outputUriPrefix"].endswith("/model_run")
+    pools = job.pop("workerPoolSpecs")
+    assert job == {
+        "serviceAccount": "runner@my-project.iam.gserviceaccount.com",
+        "scheduling": {"timeout": "14400s", "restartJobOnWorkerRestart": True},
+    }
+    for pool in pools:
+        command = pool["containerSpec"].pop("command")
+        assert command[:3] == ["python", "-m", "tfx.scripts.run_executor"]
+        assert pool == {
+            "machineSpec": {"machineType": "n2-standard-8"},
+            "replicaCount": "1",
+            "containerSpec": {
+                "imageUri": image,
+                "env": [{"name": "TF_USE_LEGACY_KERAS", "value": "1"}],
+            },
+        }
+    assert len(pools) == 2
+
+    assert bodies["endpoints"]["displayName"] == "natality"
+    assert bodies["endpoints"]["labels"]["team"] == "births"
+    model = bodies["models:upload"]["model"]
+    assert model.pop("displayName").startswith("v")
+    assert model.pop("artifactUri").startswith("gs://my-bucket/natality/pipeline/")
+    assert model["containerSpec"] == {"imageUri": SERVING_IMAGE}
+    deployment = bodies["natality:deployModel"]
+    deployed = deployment["deployedModel"]
+    assert deployed["model"].startswith("projects/my-project/locations/us-central1/models/")
+    assert deployed["dedicatedResources"] == {
+        "machineSpec": {"machineType": "n2-standard-2"},
+        "minReplicaCount": 1,
+        "maxReplicaCount": 2,
+    }
+    assert deployment["trafficSplit"] == {"0": 100}
+
+
+def test_it_ends_with_a_page_that_tells_of_vertex(folder: Folder, first: Ended) -> None:
+    page = (folder.path / first.line("Report")).read_text()
+    assert "The model may serve" in page
+    assert "vertex_runner.py" in page
 
 
 def test_containers_have_the_locked_dependencies_and_the_package(

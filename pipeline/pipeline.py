@@ -192,6 +192,7 @@ def _about(settings: Settings, engines: Engines, components: Sequence[Any]) -> A
         pipeline=NAME,
         source=engines.source,
         severity=settings.anomaly_severity,
+        bounds=settings.bounds,
         settings=settings.told(),
         command=settings.reproduction(),
         queries=_queries(settings),

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from models.bounds import Bounds
+
 
 @dataclass(frozen=True)
 class About:
@@ -15,6 +17,7 @@ class About:
         pipeline: Name of the pipeline.
         source: Where the births come from, in words.
         severity: The severity of anomalies that the gate stops at.
+        bounds: When a model is blessed.
         settings: As they were chosen, by name.
         command: What makes this very run again, in one line.
         queries: SQL by split.
@@ -25,6 +28,7 @@ class About:
     pipeline: str
     source: str
     severity: str
+    bounds: Bounds
     settings: Mapping[str, str]
     command: str
     queries: Mapping[str, str]
@@ -40,4 +44,6 @@ class About:
         """Reads what `to_json` wrote."""
         told = json.loads(text)
         upstream = {name: tuple(others) for name, others in told["upstream"].items()}
-        return cls(**told | {"upstream": upstream})
+        bounds = told["bounds"]
+        bounds["judged_slices"] = tuple(bounds["judged_slices"])
+        return cls(**told | {"upstream": upstream, "bounds": Bounds(**bounds)})

@@ -54,6 +54,7 @@ def gather(
             references(examples, rows) if evaluated else (),
             findings,
             about.severity,
+            about.bounds,
             failure or _failure(lineage),
         ),
         slices=slices,

@@ -8,9 +8,10 @@ from dataclasses import replace
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import validation_result_pb2
 
+from models.bounds import Bounds
 from report.facts import Crossing, Outcome, Reference, Slice, Verdict
 from report.run import Run
-from report.slices import read_bounds, slice_name
+from report.slices import slice_name
 from schema.findings import Finding, blocking
 
 OVERALL = "all examples"
@@ -22,6 +23,7 @@ def judge(
     references: Sequence[Reference],
     findings: Sequence[Finding],
     severity: str,
+    bounds: Bounds,
     failure: str | None,
 ) -> Verdict:
     """Says whether the model may serve.
@@ -32,6 +34,7 @@ def judge(
         references: What the model is held against.
         findings: What the gate found.
         severity: The severity that the gate stops at.
+        bounds: When a model is blessed.
         failure: What failed, a sentence; None if nothing did.
 
     Returns:
@@ -60,7 +63,8 @@ def judge(
         overall=overall,
         pushed_to=pushed_to(run),
         references=tuple(references),
-        bounds=read_bounds(run.evaluation.uri) if run.evaluation else None,
+        # Not as the evaluation has them: without a baseline, TFMA drops bounds on the change.
+        bounds=bounds if run.evaluation else None,
     )
 
 

@@ -185,7 +185,7 @@ def test_requests_are_those_that_vertex_would_get(folder: Folder, first: Ended) 
 
 def test_it_ends_with_a_page_that_tells_of_vertex(folder: Folder, first: Ended) -> None:
     page = (folder.path / first.line("Report")).read_text()
-    assert "The model may serve" in page
+    assert "Blessed: RMSE" in page
     assert "vertex_runner.py" in page
 
 

@@ -102,7 +102,7 @@ class TestVerdictAndSlices:
         assert f"RMSE {first.slices[0].rmse.value:.4f} lb" in verdict.sentence
         assert "no baseline" in verdict.sentence
         assert verdict.pushed_to and Path(verdict.pushed_to, "saved_model.pb").is_file()
-        assert verdict.bounds and verdict.bounds.max_rmse == 20
+        assert verdict.bounds and verdict.bounds.max_rmse == verdict.bounds.max_rmse_rise == 20
 
     def test_what_it_must_beat_learned_from_the_same_rows(self, first: Facts, births: Births):
         labels = {split: np.array([b[LABEL.name] for b in births[split]]) for split in births}

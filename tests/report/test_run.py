@@ -24,7 +24,7 @@ def in_container(kind: type, metadata: dict[str, object]) -> list:
         "metadata": metadata,
     }
     given = pipeline_spec_pb2.ArtifactList()
-    json_format.Parse(json.dumps({"artifacts": [artifact]}), given)
+    json_format.Parse(json.dumps({"artifacts": [artifact]}), given)  # pyright: ignore[reportArgumentType]
     return kubeflow_v2_entrypoint_utils.parse_raw_artifact_dict({"it": given})["it"]
 
 

@@ -29,7 +29,8 @@ class PastRun:
     Attributes:
         run_id: Its name.
         began: When its first component began.
-        about: What the runner told of it; None if it was killed.
+        about: What the runner told of it; None if it was killed, or is of another version of the
+            project.
         outcome: The verdict in a word, or `UNFINISHED`.
         examples: Examples over all splits; None if it did not get to count them.
         rmse: Over all examples of the eval split, in pounds; None before the evaluation.
@@ -48,11 +49,12 @@ class PastRun:
         """What the runner told of it.
 
         Raises:
-            UserError: If the run was killed before it could.
+            UserError: If it is not known.
         """
         if self.about is None:
             raise UserError(
-                f"Run {self.run_id} was killed, so nobody knows its settings.",
+                f"The settings of run {self.run_id} are not known: it was killed, or made by another "
+                "version of this project.",
                 "Run local_runner.py again: it continues with what is done.",
             )
         return self.about
@@ -132,9 +134,17 @@ def _past_run(context: metadata_store_pb2.Context) -> PastRun:
     return PastRun(
         run_id=context.name,
         began=datetime.datetime.fromtimestamp(began, datetime.timezone.utc),
-        about=About.from_json(told["about"].string_value) if "about" in told else None,
+        about=_about(told["about"].string_value) if "about" in told else None,
         outcome=told["outcome"].string_value if "outcome" in told else UNFINISHED,
         examples=int(told["examples"].double_value) if "examples" in told else None,
         rmse=told["rmse"].double_value if "rmse" in told else None,
         failure=told["failure"].string_value if "failure" in told else None,
     )
+
+
+def _about(text: str) -> About | None:
+    """What the runner told; None if it told it in the words of another version of the project."""
+    try:
+        return About.from_json(text)
+    except (KeyError, TypeError):
+        return None

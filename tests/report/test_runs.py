@@ -7,15 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ml_metadata as mlmd
 import pytest
+from ml_metadata.proto import metadata_store_pb2
 from real_runs import Runs
 
 from data.errors import UserError
 from pipeline.reports import show_reports
 from pipeline.settings import ReportOn
 from report.facts import Facts
-from report.lineage import read_lineage
-from report.runs import open_metadata
+from report.lineage import RUN, read_lineage
+from report.runs import open_metadata, past_runs, remember
 from schema.propose import CURATED
 
 pytestmark = pytest.mark.slow
@@ -206,3 +208,16 @@ def test_what_can_not_be_shown_is_refused(runs: Runs, asked: dict, cause: str, c
 def test_without_any_run_the_cure_is_to_run(tmp_path: Path):
     with pytest.raises(UserError, match="no run in"):
         open_metadata(tmp_path)
+
+
+def test_a_run_of_another_version_is_listed_and_says_that_it_is_not_known(tmp_path: Path):
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = str(tmp_path / "metadata.sqlite")
+    store = mlmd.MetadataStore(config)
+    kind = store.put_context_type(metadata_store_pb2.ContextType(name=RUN))
+    store.put_contexts([metadata_store_pb2.Context(type_id=kind, name="older")])
+    remember(store, "older", about='{"pipeline": "natality", "what": "it was"}', outcome="blessed")
+    past = past_runs(open_metadata(tmp_path))["older"]
+    assert past.outcome == "blessed"
+    with pytest.raises(UserError, match="another version of this project"):
+        past.known()

@@ -53,8 +53,8 @@ class PastRun:
         """
         if self.about is None:
             raise UserError(
-                f"The settings of run {self.run_id} are not known: it was killed, or made by another "
-                "version of this project.",
+                f"The settings of run {self.run_id} are not known: it was killed, or made by "
+                "another version of this project.",
                 "Run local_runner.py again: it continues with what is done.",
             )
         return self.about

@@ -143,7 +143,10 @@ def _print_comparison(console: Console, a: Facts, b: Facts) -> None:
 
 def _metrics(a: Slice | None, b: Slice | None) -> tuple[str, ...]:
     errors = [NONE if s is None else f"{s.rmse.value:.4f}" for s in (a, b)]
-    change = NONE if a is None or b is None else f"{b.rmse.value - a.rmse.value:+.4f}"
+    # Rounded, and zero added: summed in another order, the same errors are not "-0.0000" apart.
+    change = (
+        NONE if a is None or b is None else f"{round(b.rmse.value - a.rmse.value, 4) + 0.0:+.4f}"
+    )
     return *errors, change, " / ".join(NONE if s is None else f"{s.examples:,}" for s in (a, b))
 
 

@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 def run() -> int:
     """Runs the command line; loading it takes a moment in which a user may already press Ctrl-C."""
     try:
-        from pipeline.cli import main
+        from pipeline.local.commands import main
 
         return main(sys.argv[1:])
     except KeyboardInterrupt:

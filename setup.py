@@ -16,11 +16,13 @@ setup(
     description="Predict a baby's weight at birth: an end-to-end TFX pipeline.",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=find_packages(include=["data*", "models*", "pipeline*", "report*", "schema*"]),
+    packages=find_packages(
+        include=["common*", "data*", "models*", "pipeline*", "report*", "schema*"]
+    ),
     py_modules=["local_runner", "vertex_runner"],
     package_data={
-        "data": ["*.sql", "*.parquet"],
-        "report": ["templates/*"],
+        "data": ["*.sql", "synthetic/*.parquet"],
+        "report": ["render/templates/*"],
         "schema": ["*.pbtxt"],
     },
     install_requires=[

@@ -18,7 +18,7 @@ from benchmarks.measure import seconds
 from data.query import NATALITY, render
 from data.source import open_source
 from data.warehouse import Warehouse
-from pipeline import embedded_bigquery
+from pipeline.components import embedded_bigquery
 from pipeline.settings import ROOT, SAMPLE_FILE
 
 QUERY = render(table=NATALITY, first_year=2001, last_year=2008, sample=1, split="train")

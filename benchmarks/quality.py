@@ -18,7 +18,7 @@ from data.warehouse import Warehouse
 from models.features import LABEL, UNKNOWN, categories, numbers
 from models.names import PREDICTION, SERVING
 from pipeline.settings import SAMPLE_FILE
-from report.challengers import challengers
+from report.collect.reference_models import challengers
 
 WORDS = [category.name for category in categories()]
 NUMBERS = [number.name for number in numbers()]

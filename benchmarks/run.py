@@ -22,9 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import Process, run_python
-from pipeline.console import log_to
-from report.lineage import read_lineage
-from report.runs import open_metadata, past_runs
+from pipeline.cli.console import log_to
+from report.collect.lineage import read_lineage
+from report.runs.past_runs import open_metadata, past_runs
 
 PARTS = ("run", "quality", "ingestion", "training", "million")
 
@@ -141,7 +141,9 @@ class Bench:
         """A run on a million generated births: time and memory."""
         births = self._folder / "million.parquet"
         rows = ["--rows", "1000000", "--years", "2001-2008", "--seed", "7"]
-        run_python(["-m", "data.generate", *rows, "--out", str(births)], self._folder / "log.txt")
+        run_python(
+            ["-m", "data.synthetic.generate", *rows, "--out", str(births)], self._folder / "log.txt"
+        )
         root = self._folder / "million"
         process = self._local_run(root, "--source", str(births))
         yield Row("a million births, s", ".0f", process.seconds)

@@ -14,7 +14,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.public import tfxio
 
 from benchmarks.measure import seconds
-from models.inputs import training_dataset, transformed_chunks
+from models.dataset import training_dataset, transformed_chunks
 from models.model import Hyperparameters, input_sizes, wide_and_deep
 
 BATCH = 512

@@ -19,7 +19,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
-from data.errors import UserError
+from common.errors import UserError
 
 MACROS = (
     # BigQuery fails on a zero divisor; DuckDB answers infinity or NULL.

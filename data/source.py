@@ -22,7 +22,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.errors import UserError
+from common.errors import UserError
 
 Format = Literal["parquet", "csv"]
 BigQueryType = Literal["BOOL", "INT64", "FLOAT64", "STRING"]

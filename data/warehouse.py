@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from common.errors import UserError
 from data.dialect import MACROS, farm_fingerprint, to_duckdb
-from data.errors import UserError
 from data.source import Source
 
 BATCH_ROWS = 1 << 14

@@ -19,7 +19,7 @@ import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
-from data.errors import UserError
+from common.errors import UserError
 from models.history import Record, records_from_json, records_to_json
 
 

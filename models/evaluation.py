@@ -8,7 +8,8 @@ import math
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
-from models import names, residuals
+from models import metrics as residuals
+from models import names
 from models.bounds import Bounds
 from models.features import LABEL, SLICES
 

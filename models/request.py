@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from data.errors import UserError
+from common.errors import UserError
 from models.features import FEATURES, UNKNOWN, Category, Number
 
 Birth = dict[str, str | float]

@@ -15,8 +15,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 import tf_keras as keras
 
+from models.dataset import raw_features
 from models.features import FEATURES, LABEL, UNKNOWN, Category
-from models.inputs import raw_features
 from models.names import EXAMPLES, PREDICTION, SERVING, TRANSFORM
 
 

@@ -25,8 +25,8 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from models import signatures
 from models.callbacks import BestWeights, Recorder, Report, StopAt, Stretches, write_whole
+from models.dataset import training_dataset, transformed_chunks
 from models.history import FILE, History, Parameters
-from models.inputs import training_dataset, transformed_chunks
 from models.model import Hyperparameters, input_sizes, wide_and_deep
 
 

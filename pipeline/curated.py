@@ -8,7 +8,7 @@ from pathlib import Path
 import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 
-from data.errors import UserError
+from common.errors import UserError
 
 
 def name_by_content(schema_file: Path) -> str:

@@ -14,11 +14,11 @@ from tfx.proto import example_gen_pb2
 from data.query import SPLITS, render
 from models.evaluation import eval_config
 from models.task import Training
-from pipeline.fingerprint import code_fingerprint
-from pipeline.gate import AnomalyGate
+from pipeline.caching import code_fingerprint
+from pipeline.components.anomaly_gate import AnomalyGate
 from pipeline.settings import Settings
-from report.about import About
 from report.component import TEMPLATES, Report
+from report.run_info import About
 
 NAME = "natality"
 
@@ -96,7 +96,7 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         inferred=inferred_schema.outputs["schema"],
         previous=previous.outputs["statistics"],
         severity=settings.anomaly_severity,
-        code=code_fingerprint("pipeline.gate"),
+        code=code_fingerprint("pipeline.components.anomaly_gate"),
     )
 
     transform = tfx.components.Transform(
@@ -131,8 +131,8 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
         schema=schema.outputs["schema"],
-        eval_config=eval_config(settings.bounds, code_fingerprint("models.residuals")),
-        module_path="models.residuals",
+        eval_config=eval_config(settings.bounds, code_fingerprint("models.metrics")),
+        module_path="models.metrics",
     )
 
     pusher = engines.pusher(
@@ -183,10 +183,10 @@ def to_folder(folder: str) -> dict[str, tfx.proto.PushDestination]:
 def _about(settings: Settings, engines: Engines, components: Sequence[Any]) -> About:
     """What the report can't read in any artifact."""
     code = {
-        "gate": code_fingerprint("pipeline.gate"),
+        "gate": code_fingerprint("pipeline.components.anomaly_gate"),
         "transform": code_fingerprint("models.transform"),
         "training": code_fingerprint("models.task"),
-        "evaluation": code_fingerprint("models.residuals"),
+        "evaluation": code_fingerprint("models.metrics"),
     }
     return About(
         pipeline=NAME,

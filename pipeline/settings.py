@@ -2,7 +2,7 @@
 
 Defaults, then a TOML file, then the environment, then flags; each overrules the one before. This is
 the only place where such a choice has its default, its unit and its check. How they are read is
-`pipeline/loading.py`'s; what Vertex AI adds, `pipeline/vertex/settings.py`'s.
+`pipeline/cli/config.py`'s; what Vertex AI adds, `pipeline/vertex/settings.py`'s.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pydantic_settings import CliPositionalArg, CliSubCommand, SettingsConfigDic
 from data.query import NATALITY
 from models.bounds import Bounds
 from models.features import SLICES
-from pipeline.loading import Layered, load
+from pipeline.cli.config import Layered, load
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = "sample"
-SAMPLE_FILE = ROOT / "data" / "sample.parquet"
+SAMPLE_FILE = ROOT / "data" / "synthetic" / "sample.parquet"
 BIGQUERY = "bigquery"
 
 FIRST_YEAR, LAST_YEAR = 1969, 2008
@@ -222,5 +222,5 @@ LocalSettings.__doc__ = inspect.cleandoc(LocalSettings.__doc__ or "")  # As --he
 
 
 def load_settings(arguments: Sequence[str] = ()) -> LocalSettings:
-    """Reads the settings of the local runner; see `pipeline.loading.load`."""
+    """Reads the settings of the local runner; see `pipeline.cli.config.load`."""
     return load(LocalSettings, arguments)

@@ -16,14 +16,14 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, channel, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from report.about import About
 from report.artifact import HTML
-from report.gather import gather
-from report.lineage import Lineage, read_lineage
-from report.page import render
-from report.run import Run
+from report.collect.collector import gather
+from report.collect.lineage import Lineage, read_lineage
+from report.collect.run_artifacts import Run
+from report.render.page import render
+from report.run_info import About
 
-TEMPLATES = Path(__file__).with_name("templates")
+TEMPLATES = Path(__file__).parent / "render" / "templates"
 """What the page is drawn by, beside code."""
 
 FILE = "report.html"
@@ -42,7 +42,7 @@ class Executor(BaseExecutor):
         """Writes the page.
 
         Args:
-            input_dict: Artifacts by their part in the run; see `report.run.Run`.
+            input_dict: Artifacts by their part in the run; see `report.collect.run_artifacts.Run`.
             output_dict: `page`; its uri becomes that of the file, which is what consoles open.
             exec_properties: `about` and `metadata`; see `Report`.
         """

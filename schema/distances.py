@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from schema.columns import Columns, Statistics, percent
 from schema.findings import Finding
+from schema.statistics import Columns, Statistics, percent
 
 SKEW = "SKEW"
 DRIFT = "DRIFT"

@@ -9,8 +9,8 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
-from data.errors import UserError
-from schema.columns import Columns, Statistics, percent
+from common.errors import UserError
+from schema.statistics import Columns, Statistics, percent
 
 SEVERITIES = ("error", "warning", "never")
 """What may be asked of the gate: to stop at errors, at warnings too, or not at all."""

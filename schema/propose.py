@@ -23,7 +23,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from data.errors import UserError
+from common.errors import UserError
 
 CURATED = Path(__file__).with_name("schema.pbtxt")
 

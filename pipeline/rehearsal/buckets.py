@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data.errors import UserError
+from common.errors import UserError
 
 _BUCKET = re.compile(r"gs://(?=[a-z0-9][a-z0-9._-]+)")
 

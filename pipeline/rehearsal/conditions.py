@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from data.errors import UserError
+from common.errors import UserError
 
 _TOKEN = re.compile(r"'(?:[^'\\]|\\.)*'|&&|\|\||!(?!=)")
 # `~` binds as tightly as CEL's `!`; Python's `not` does not.

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data.errors import UserError
+from common.errors import UserError
 from pipeline.rehearsal import placeholders
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.environment import LOOPBACK
@@ -18,8 +18,8 @@ from pipeline.rehearsal.processes import Processes, end_of
 from pipeline.rehearsal.replaced import talks_to_vertex
 from pipeline.rehearsal.spec import Job, Task
 from pipeline.rehearsal.store import Artifact, Outputs, Store, cache_key
-from pipeline.rehearsal.vertex import Vertex
-from pipeline.states import State
+from pipeline.rehearsal.service import Vertex
+from pipeline.cli.status import State
 
 Json = dict[str, Any]
 

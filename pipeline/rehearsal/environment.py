@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from data.errors import UserError
+from common.errors import UserError
 from pipeline.rehearsal.processes import end_of
 
 LOCK = "requirements.lock"

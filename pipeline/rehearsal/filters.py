@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from data.errors import UserError
+from common.errors import UserError
 from pipeline.rehearsal.spec import artifact_title
 
 Artifact = Mapping[str, Any]

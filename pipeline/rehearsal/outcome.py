@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.spec import Job, artifact_title
 from pipeline.rehearsal.store import Artifact, Outputs
-from pipeline.states import State
+from pipeline.cli.status import State
 
 
 @dataclass

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from data.errors import UserError
+from common.errors import UserError
 
 _PLACEHOLDER = re.compile(r"\{\{\$(.*?)\}\}")
 _FIELD = re.compile(

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from data.errors import UserError
+from common.errors import UserError
 
 GRACE = 2.0
 """Seconds a container has to end once it is asked to, less than a Ctrl-C may take."""

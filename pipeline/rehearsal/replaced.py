@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import UserError
+from common.errors import UserError
 from data.source import open_source
 from pipeline.beam import in_process
-from pipeline.fingerprint import code_fingerprint
+from pipeline.caching import code_fingerprint
 
 BIGQUERY_EXECUTOR = "tfx.extensions.google_cloud_big_query.example_gen.executor.Executor"
-EMBEDDED_EXECUTOR = "pipeline.embedded_bigquery.Executor"
+EMBEDDED_EXECUTOR = "pipeline.components.embedded_bigquery.Executor"
 VERTEX_TRAINER = "ai_platform_training_args"
 VERTEX_PUSHER = "ai_platform_serving_args"
 
@@ -129,11 +129,11 @@ def _embed(task: dict[str, Any], component: dict[str, Any], births: str) -> None
     # Loads Beam and TensorFlow; nothing else here does.
     from tfx.utils import proto_utils
 
-    from pipeline.embedded_bigquery import custom_config
+    from pipeline.components.embedded_bigquery import custom_config
 
     config = custom_config(
         {tables.pop(): births},
-        fingerprint=source.fingerprint() + code_fingerprint("pipeline.embedded_bigquery"),
+        fingerprint=source.fingerprint() + code_fingerprint("pipeline.components.embedded_bigquery"),
     )
     component["inputDefinitions"]["parameters"]["custom_config"] = {"parameterType": "STRING"}
     parameters["custom_config"] = {"runtimeValue": {"constant": proto_utils.proto_to_json(config)}}

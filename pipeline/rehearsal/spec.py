@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from data.errors import UserError
+from common.errors import UserError
 
 SCHEMA = "2.1"
 KINDS = ("container", "importer", "resolver")

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data.errors import UserError
+from common.errors import UserError
 from pipeline.rehearsal.spec import artifact_title
 
 Artifact = dict[str, Any]

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from data.errors import UserError
+from common.errors import UserError
 from pipeline.rehearsal.conditions import Condition
 from pipeline.rehearsal.container import Container
 from pipeline.rehearsal.filters import Filter
 from pipeline.rehearsal.outcome import Rehearsed
 from pipeline.rehearsal.spec import Job, Task
 from pipeline.rehearsal.store import Outputs, Store
-from pipeline.states import Observer, State
+from pipeline.cli.status import Observer, State
 
 Made = TypeVar("Made")
 

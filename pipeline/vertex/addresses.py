@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from pipeline.vertex.forms import form
+from pipeline.vertex.resource_names import form
 
 Service = Literal[
     "aiplatform",

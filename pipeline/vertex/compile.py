@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 from tfx import v1 as tfx
 
-from data.errors import UserError
+from common.errors import UserError
 from pipeline.pipeline import create_pipeline
 from pipeline.vertex.engines import vertex_engines
 from pipeline.vertex.options import Compile

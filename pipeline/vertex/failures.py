@@ -10,7 +10,7 @@ import requests
 from google.api_core import exceptions
 from google.auth import exceptions as auth
 
-from data.errors import UserError, causes
+from common.errors import UserError, causes
 
 LOGIN = "Run 'gcloud auth application-default login'"
 

@@ -18,9 +18,9 @@ from google.cloud.aiplatform_v1.types import (
 from google.protobuf import json_format
 from rich.console import Console
 
-from data.errors import UserError
-from pipeline.console import Progress
-from pipeline.states import Exit, State
+from common.errors import UserError
+from pipeline.cli.console import Progress
+from pipeline.cli.status import Exit, State
 from pipeline.vertex.cloud import TIMEOUT, Cloud
 from pipeline.vertex.failures import explain_task
 from pipeline.vertex.settings import VertexSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field, model_validator
 from pydantic_settings import CliPositionalArg, CliSubCommand
 
-from pipeline.vertex.forms import Cron, JobId, SpecFile, TimeZone
+from pipeline.vertex.resource_names import Cron, JobId, SpecFile, TimeZone
 
 
 class Check(BaseModel):

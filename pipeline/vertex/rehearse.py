@@ -7,14 +7,14 @@ import signal
 from rich.console import Console
 from rich.text import Text
 
-from data.errors import UserError
-from pipeline.console import Progress, shortened, show_places
-from pipeline.interrupts import Interrupts
+from common.errors import UserError
+from pipeline.cli.console import Progress, shortened, show_places
+from pipeline.cli.interrupts import Interrupts
+from pipeline.cli.status import Exit
 from pipeline.rehearsal.outcome import Rehearsed
-from pipeline.rehearsal.rehearse import ENVIRONMENT, rehearse
+from pipeline.rehearsal.rehearsal import ENVIRONMENT, rehearse
 from pipeline.rehearsal.replaced import replacements
 from pipeline.settings import SAMPLE, SAMPLE_FILE
-from pipeline.states import Exit
 from pipeline.vertex.options import Rehearse
 from pipeline.vertex.settings import VertexSettings
 
@@ -88,7 +88,7 @@ def _show(console: Console, outcome: Rehearsed) -> None:
         places["Verdict"] = "blessed" if outcome.blessed else "not blessed"
     if outcome.blessed is False:
         # TFMA is loaded by now, as the pipeline was compiled.
-        from report.verdict import reasons
+        from report.collect.verdict import reasons
 
         places["Because"] = "; ".join(reasons(str(outcome.evaluation)))
     if outcome.page:

@@ -13,16 +13,16 @@ from google.cloud.aiplatform_v1.types import CreatePipelineJobRequest, PipelineJ
 from google.protobuf import json_format
 
 from data.query import SPLITS, render
-from pipeline.fingerprint import code_fingerprint
+from pipeline.caching import code_fingerprint
 from pipeline.settings import ROOT
 from pipeline.vertex.compile import compile_job
 from pipeline.vertex.settings import VertexSettings
 
 CODE = (
-    "models.residuals",
+    "models.metrics",
     "models.task",
     "models.transform",
-    "pipeline.gate",
+    "pipeline.components.anomaly_gate",
     "pipeline.vertex.engines",
     "report.artifact",
 )

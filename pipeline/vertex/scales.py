@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
-from pipeline.vertex.forms import Accelerator, MachineType
+from pipeline.vertex.resource_names import Accelerator, MachineType
 
 
 class Scale(BaseModel, frozen=True, extra="forbid"):

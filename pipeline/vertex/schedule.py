@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from data.errors import UserError
+from common.errors import UserError
 from pipeline.vertex import options as chosen
 from pipeline.vertex.cloud import CALL, Cloud
 from pipeline.vertex.settings import VertexSettings

@@ -10,9 +10,10 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_settings import CliSubCommand, SettingsConfigDict
 
-from pipeline.loading import VERTEX_PREFIX, load
+from pipeline.cli.config import VERTEX_PREFIX, load
 from pipeline.settings import Settings
-from pipeline.vertex import forms, options
+from pipeline.vertex import options
+from pipeline.vertex import resource_names as forms
 from pipeline.vertex.addresses import ADDRESSES, Address, Service
 from pipeline.vertex.scales import SCALES, Scale
 
@@ -226,5 +227,5 @@ VertexSettings.__doc__ = inspect.cleandoc(VertexSettings.__doc__ or "")  # As --
 
 
 def load_settings(arguments: Sequence[str] = ()) -> VertexSettings:
-    """Reads the settings of the Vertex runner; see `pipeline.loading.load`."""
+    """Reads the settings of the Vertex runner; see `pipeline.cli.config.load`."""
     return load(VertexSettings, arguments)

@@ -8,7 +8,7 @@ from google.api_core import exceptions
 from rich.console import Console
 from rich.text import Text
 
-from data.errors import UserError
+from common.errors import UserError
 from pipeline.vertex.cloud import CALL, Cloud
 from pipeline.vertex.engines import schema_uri
 from pipeline.vertex.follow import run_page

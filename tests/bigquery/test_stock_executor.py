@@ -28,7 +28,7 @@ from tfx.utils import proto_utils
 
 from data.query import NATALITY, SPLITS
 from data.source import COLUMNS
-from pipeline import embedded_bigquery
+from pipeline.components import embedded_bigquery
 
 BIRTHS = 3000
 CHECKOUT = Path(__file__).parents[2]

@@ -1,6 +1,6 @@
 """The Evaluator of the compiled pipeline: its Dataflow job, and what workers make of it.
 
-The Evaluator, because `models.residuals` gives its job functions of our own to run. (What
+The Evaluator, because `models.metrics` gives its job functions of our own to run. (What
 `models.transform` says is traced where the job is made: workers get a graph, and miss nothing.)
 """
 
@@ -152,7 +152,7 @@ def test_workers_without_the_image_get_our_package(with_package: Ended):
     assert pool["workerHarnessContainerImage"].endswith("beam_python3.10_sdk:2.60.0")
     with tarfile.open(with_package.staged["workflow.tar.gz"]) as package:
         held = {name.partition("/")[2] for name in package.getnames()}
-    assert {"models/residuals.py", "data/natality.sql", "schema/schema.pbtxt"} <= held
+    assert {"models/metrics.py", "data/natality.sql", "schema/schema.pbtxt"} <= held
 
 
 def test_workers_that_install_it_run_the_job_to_a_blessing(with_package: Ended, dataflow: Dataflow):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.errors import UserError
 from data.dialect import MACROS, farm_fingerprint, to_duckdb
-from data.errors import UserError
 from data.query import NATALITY, SPLITS, render
 
 ROWS = """

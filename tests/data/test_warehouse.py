@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from common.errors import UserError
 from data.dialect import farm_fingerprint
-from data.errors import UserError
 from data.query import NATALITY, SPLITS, render
 from data.source import COLUMNS, open_source
 from data.warehouse import Warehouse

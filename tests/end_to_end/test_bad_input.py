@@ -21,13 +21,13 @@ import pytest
 from tfx import v1 as tfx
 
 from data import query
-from pipeline import preflight
-from pipeline.cli import main
-from pipeline.preflight import sole_run
-from pipeline.states import Exit
+from pipeline.cli import run_root as preflight
+from pipeline.cli.run_root import sole_run
+from pipeline.cli.status import Exit
+from pipeline.local.commands import main
 
 PROJECT = Path(__file__).parents[2]
-SAMPLE = PROJECT / "data" / "sample.parquet"
+SAMPLE = PROJECT / "data" / "synthetic" / "sample.parquet"
 
 
 class Root:

@@ -23,14 +23,14 @@ from tfx_bsl.public import tfxio
 from data.query import NATALITY, SPLITS, render
 from data.source import open_source
 from data.warehouse import Warehouse
+from models.dataset import transformed_chunks
 from models.features import FEATURES, LABEL
-from models.inputs import transformed_chunks
 from models.task import Training, run_fn
 from models.transform import preprocessing_fn
-from pipeline.embedded_bigquery import encode
+from pipeline.components.embedded_bigquery import encode
 from schema.propose import CURATED
 
-SAMPLE_FILE = Path(__file__).parents[2] / "data" / "sample.parquet"
+SAMPLE_FILE = Path(__file__).parents[2] / "data" / "synthetic" / "sample.parquet"
 GZIP = tf.io.TFRecordOptions("GZIP")
 STEPS = 150
 

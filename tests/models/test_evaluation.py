@@ -29,8 +29,8 @@ from tfx_bsl.public import tfxio
 from models.bounds import Bounds
 from models.evaluation import eval_config
 from models.features import BANDS, LABEL, SLICES, UNKNOWN
+from models.metrics import FORMULAS, JUDGED
 from models.names import EXAMPLES, PREDICTION
-from models.residuals import FORMULAS, JUDGED
 from models.slicing import BIRTH_GROUPS, groups_of_births, slice_values
 from schema.propose import CURATED
 
@@ -187,7 +187,7 @@ def evaluate(example_files, tmp_path_factory) -> Callable[..., Verdict]:
             {"evaluation": [evaluation], "blessing": [blessing]},
             {
                 "eval_config": proto_utils.proto_to_json(eval_config(bounds, code="")),
-                "module_path": "models.residuals",
+                "module_path": "models.metrics",
                 "example_splits": "null",
                 "fairness_indicator_thresholds": "null",
             },

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from models.dataset import training_dataset, transformed_chunks
 from models.features import CROSSES, LABEL
-from models.inputs import training_dataset, transformed_chunks
 from models.model import Hyperparameters, input_sizes, wide_and_deep
 
 MEAN = 7.2

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from data.errors import UserError
+from common.errors import UserError
 from models.features import FEATURES, UNKNOWN, Category, Number
 from models.request import RequestError, check_request, parse_request
 

@@ -27,11 +27,11 @@ import tf_keras as keras
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from data.errors import UserError
+from common.errors import UserError
 from models import history
 from models.callbacks import BestWeights, Recorder, Stretches
+from models.dataset import training_dataset, transformed_chunks
 from models.features import LABEL
-from models.inputs import training_dataset, transformed_chunks
 from models.model import Hyperparameters, input_sizes, wide_and_deep
 from models.names import EXAMPLES, PREDICTION
 from models.task import (

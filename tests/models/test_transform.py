@@ -16,8 +16,8 @@ import tensorflow_transform as tft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.dataset import raw_features
 from models.features import CROSSES, FEATURES, LABEL, UNKNOWN, Category, categories, numbers
-from models.inputs import raw_features
 from models.model import input_sizes
 from models.transform import bucket_name, quantile_name, z_score_name
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from data.errors import UserError
-from pipeline.loading import meanings
+from common.errors import UserError
+from pipeline.cli.config import meanings
 from pipeline.settings import LocalSettings, load_settings
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.errors import UserError
-from pipeline.local import report_failure, run_locally
+from common.errors import UserError
+from pipeline.cli.status import State
+from pipeline.local.engines import report_failure, run_locally
 from pipeline.settings import LocalSettings, load_settings
-from pipeline.states import State
-from report.after import read_facts
+from report.collect.lineage import read_lineage
+from report.collect.run_artifacts import Run
 from report.facts import Facts
-from report.lineage import read_lineage
-from report.run import Run
-from report.runs import PastRun, open_metadata, past_runs
-from report.summary import RunSummary
+from report.runs.conclusion import read_facts
+from report.runs.past_runs import PastRun, open_metadata, past_runs
+from report.runs.summary import RunSummary
 
 QUICK = (
     *("--sample", "0.2", "--train-steps", "60", "--checkpoint-every", "20"),

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from data.errors import UserError
+from common.errors import UserError
 from schema import propose
 
 AGREED = """\

@@ -12,11 +12,11 @@ import pytest
 import storage
 from google_cloud import GoogleCloud, Request, refusal
 
-from pipeline.vertex.checks_here import locked_versions
-from pipeline.vertex.checks_places import image
-from pipeline.vertex.cli import main
+from pipeline.vertex.check.here import locked_versions
+from pipeline.vertex.check.places import image
+from pipeline.vertex.check.result import There, Verdict
 from pipeline.vertex.cloud import Cloud
-from pipeline.vertex.findings import There, Verdict
+from pipeline.vertex.commands import main
 from pipeline.vertex.settings import load_settings
 
 PROJECT = "/v1/projects/my-project"

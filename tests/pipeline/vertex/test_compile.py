@@ -21,7 +21,7 @@ from tfx.orchestration.kubeflow.v2.container import (
     kubeflow_v2_run_executor,
 )
 
-from pipeline.vertex.cli import main
+from pipeline.vertex.commands import main
 from pipeline.vertex.compile import Job, compile_job, tasks_in_order, to_text
 from pipeline.vertex.container import register_artifacts
 from pipeline.vertex.settings import VertexSettings

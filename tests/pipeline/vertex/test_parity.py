@@ -11,7 +11,7 @@ from tfx import v1 as tfx
 from tfx.orchestration.portable import tfx_runner
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline.local import local_engines
+from pipeline.local.engines import local_engines
 from pipeline.pipeline import create_pipeline
 from pipeline.settings import load_settings
 from pipeline.vertex.compile import compile_job, tasks_in_order

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from google_cloud import GoogleCloud
 
-from pipeline.vertex.cli import main
+from pipeline.vertex.commands import main
 from pipeline.vertex.schedule import next_runs
 
 PARENT = "projects/my-project/locations/us-central1"

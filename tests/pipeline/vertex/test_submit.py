@@ -20,7 +20,7 @@ from google.cloud import aiplatform
 from google.cloud.aiplatform.utils import resource_manager_utils
 from google_cloud import GoogleCloud, Request, refusal
 
-from pipeline.vertex.cli import main
+from pipeline.vertex.commands import main
 from pipeline.vertex.compile import compile_job
 from pipeline.vertex.settings import VertexSettings
 

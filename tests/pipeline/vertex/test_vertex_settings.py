@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from data.errors import UserError
-from pipeline.loading import meanings
+from common.errors import UserError
+from pipeline.cli.config import meanings
 from pipeline.vertex.scales import SCALES
 from pipeline.vertex.settings import VertexSettings, load_settings
 

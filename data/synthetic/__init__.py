@@ -1,0 +1,1 @@
+"""Synthetic rows for the table, and the committed sample of them."""

@@ -1,0 +1,69 @@
+"""What must be true of this machine before a run starts."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import itertools
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from common.errors import UserError
+
+FREE_BYTES = 500_000_000
+"""A run on the sample writes about 50 MB; below this, even that may not end well."""
+
+
+@contextlib.contextmanager
+def sole_run(run_root: Path, option: str = "--run-root") -> Iterator[None]:
+    """Makes sure of the run root: it can be written, has room, and no other run uses it.
+
+    Args:
+        run_root: Folder of all that a run writes; made if it is not there.
+        option: How the user names another one.
+
+    Raises:
+        UserError: If it is not so.
+    """
+    try:
+        run_root.mkdir(parents=True, exist_ok=True)
+        probe = run_root / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"The run root {run_root} can't be written ({error.strerror}).",
+            f"Choose another folder with {option}, or mend its permissions.",
+        ) from error
+    free = shutil.disk_usage(run_root).free
+    if free < FREE_BYTES:
+        raise UserError(
+            f"The disk of {run_root} has {free / 1e6:,.0f} MB left; a run needs "
+            f"{FREE_BYTES / 1e6:,.0f} MB at least.",
+            f"Make room, or choose a folder on another disk with {option}.",
+        )
+    # The operating system lets go of the lock when a process dies, however it dies.
+    lock = FileLock(run_root / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(
+            f"Another run is using {run_root}.",
+            f"Wait until it has ended, or choose another folder with {option}.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def new_log(run_root: Path) -> Path:
+    """A log file for a new run; its name is the run's, and sorts by time."""
+    folder = run_root / "logs"
+    folder.mkdir(exist_ok=True)
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    names = itertools.chain([now], (f"{now}-{count}" for count in itertools.count(2)))
+    return next(f for f in (folder / f"{name}.log" for name in names) if not f.exists())

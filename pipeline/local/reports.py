@@ -1,0 +1,159 @@
+"""The command `report`: which runs there were, the page of one, or two side by side."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import webbrowser
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ml_metadata as mlmd
+from rich.console import Console
+from rich.table import Table
+
+from common.errors import UserError
+from pipeline.cli.console import log_to, shortened
+from pipeline.settings import LocalSettings, ReportOn
+from report.runs.past_runs import PastRun, open_metadata, past_runs, written_page
+
+if TYPE_CHECKING:
+    from report.facts import Facts, Slice
+
+NONE = "-"
+"""What a table shows where there is nothing."""
+
+
+def show_reports(settings: LocalSettings, asked: ReportOn) -> None:
+    """Does what was asked of the reports on past runs.
+
+    Args:
+        settings: What the user chose; only the run root matters.
+        asked: What to show.
+
+    Raises:
+        UserError: If there is no such run, or the options don't fit together.
+    """
+    _check(asked)
+    store = open_metadata(settings.run_root)
+    runs = past_runs(store)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=200)  # Nothing is to be cut off in a pipe.
+    if asked.compare:
+        a, b = (_named(runs, name) for name in asked.runs)
+        page = _compare(store, a, b, settings.pages, console)
+    elif asked.run or asked.open:
+        past = _named(runs, asked.run) if asked.run else next(iter(runs.values()))
+        page = _page(store, past, settings.pages)
+    else:
+        _print_list(console, runs)
+        return
+    print(shortened(str(page)))
+    if asked.open:
+        webbrowser.open(page.as_uri())
+
+
+def _check(asked: ReportOn) -> None:
+    if asked.compare and asked.run:
+        raise UserError("Both --run and --compare were given.", "Give one of them.")
+    if asked.compare and len(asked.runs) != 2:
+        raise UserError(
+            f"--compare takes two runs, not {len(asked.runs)}.",
+            "Give two of those that local_runner.py report lists.",
+        )
+    if asked.runs and not asked.compare:
+        raise UserError(
+            f"What to do with {' and '.join(asked.runs)}?",
+            "Say --run before a run to show it, or --compare before two.",
+        )
+
+
+def _named(runs: Mapping[str, PastRun], name: str) -> PastRun:
+    if name in runs:
+        return runs[name]
+    close = difflib.get_close_matches(name, runs, n=1)
+    hint = f"Did you mean {close[0]}?" if close else "local_runner.py report lists those there are."
+    raise UserError(f"There has been no run {name}.", hint)
+
+
+def _page(store: mlmd.MetadataStore, past: PastRun, pages: Path) -> Path:
+    if written := written_page(store, past, pages):
+        return written
+    past.known()  # Loading TensorFlow takes seconds; what can't be is told before.
+    with log_to(Path(os.devnull)) as console, console.status("reading the run"):
+        from report.runs.conclusion import read_facts, write_page
+
+        return write_page(pages, read_facts(store, past))
+
+
+def _compare(
+    store: mlmd.MetadataStore, a: PastRun, b: PastRun, pages: Path, shown: Console
+) -> Path:
+    for past in (a, b):
+        past.known()
+    with log_to(Path(os.devnull)) as console, console.status("reading both runs"):
+        from report.runs.conclusion import read_facts, write_comparison
+
+        facts = read_facts(store, a), read_facts(store, b)
+        page = write_comparison(pages, *facts)
+    _print_comparison(shown, *facts)
+    return page
+
+
+def _print_list(console: Console, runs: Mapping[str, PastRun]) -> None:
+    table = _table("run", "began", ">examples", ">RMSE, lb", "verdict", "source")
+    for past in runs.values():
+        table.add_row(
+            past.run_id,
+            past.began.astimezone().strftime("%Y-%m-%d %H:%M"),
+            NONE if past.examples is None else f"{past.examples:,}",
+            NONE if past.rmse is None else f"{past.rmse:.4f}",
+            past.outcome,
+            NONE if past.about is None else past.about.source,
+        )
+    console.print(table)
+
+
+def _print_comparison(console: Console, a: Facts, b: Facts) -> None:
+    columns = a.run_id, b.run_id
+    chosen = a.provenance.settings, b.provenance.settings
+    settings = _table("setting", *columns)
+    for name in dict.fromkeys([*chosen[0], *chosen[1]]):
+        values = [of.get(name, NONE) for of in chosen]
+        if values[0] != values[1]:
+            settings.add_row(name, *values)
+    console.print(settings if settings.rows else "The settings are the same.")
+
+    rows = _table("examples", *(f">{column}" for column in columns))
+    counts = [facts.data.rows if facts.data else {} for facts in (a, b)]
+    for split in dict.fromkeys([*counts[0], *counts[1]]):
+        rows.add_row(split, *(f"{of[split]:,}" if split in of else NONE for of in counts))
+    rows.add_row("verdict", a.verdict.outcome, b.verdict.outcome)
+    console.print(rows)
+
+    metrics = _table("slice", *(f">RMSE {column}" for column in columns), ">change", ">examples")
+    found = [{(s.feature, s.value): s for s in facts.slices} for facts in (a, b)]
+    for key in dict.fromkeys([*found[0], *found[1]]):
+        metrics.add_row(" ".join(key).strip() or "all", *_metrics(*(of.get(key) for of in found)))
+    if metrics.rows:
+        console.print(metrics)
+
+
+def _metrics(a: Slice | None, b: Slice | None) -> tuple[str, ...]:
+    errors = [NONE if s is None else f"{s.rmse.value:.4f}" for s in (a, b)]
+    # Rounded, and zero added: summed in another order, the same errors are not "-0.0000" apart.
+    change = (
+        NONE if a is None or b is None else f"{round(b.rmse.value - a.rmse.value, 4) + 0.0:+.4f}"
+    )
+    return *errors, change, " / ".join(NONE if s is None else f"{s.examples:,}" for s in (a, b))
+
+
+def _table(*columns: str) -> Table:
+    """A plain table; columns that start with `>` are flush right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        justify = "right" if column.startswith(">") else "left"
+        table.add_column(column.removeprefix(">"), justify=justify, no_wrap=True)
+    return table

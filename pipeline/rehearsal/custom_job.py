@@ -1,0 +1,173 @@
+"""Vertex AI custom training jobs: their worker pools as processes on this machine."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common.errors import UserError
+from pipeline.rehearsal.processes import Processes
+
+POOLS = ("chief", "worker")
+"""What the first worker pool of a job is in its cluster, and the second."""
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One process of a job.
+
+    Attributes:
+        role: One of `POOLS`.
+        index: Its number among those of its role.
+        command: Program and arguments.
+        variables: Environment variables, save those that tell it of the others.
+    """
+
+    role: str
+    index: int
+    command: list[str]
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Such as `worker-0`."""
+        return f"{self.role}-{self.index}"
+
+
+def replicas_of(job: Mapping[str, Any]) -> list[Replica]:
+    """The processes that a CustomJob asks for.
+
+    Args:
+        job: The request's body, as JSON values.
+
+    Raises:
+        UserError: If it has pools that are not rehearsed, or pools without a command.
+    """
+    pools = job.get("jobSpec", {}).get("workerPoolSpecs", [])
+    if not pools or len(pools) > len(POOLS):
+        raise UserError(
+            f"The training job has {len(pools)} worker pools; a rehearsal runs "
+            f"{' and '.join(POOLS)}.",
+            "Ask for a chief and workers: models/task.py trains with no parameter servers.",
+        )
+    replicas = []
+    given = _output_folders(job)
+    for role, pool in zip(POOLS, pools, strict=False):
+        container = pool.get("containerSpec", {})
+        command = [*container.get("command", []), *container.get("args", [])]
+        if not command:
+            raise UserError(
+                f"The {role} pool of the training job has no command.",
+                "Name one: what the image would run by itself is not known here.",
+            )
+        variables = given | {v["name"]: v["value"] for v in container.get("env", [])}
+        for index in range(int(pool.get("replicaCount", 1))):
+            replicas.append(Replica(role, index, command, variables))
+    return replicas
+
+
+def _output_folders(job: Mapping[str, Any]) -> dict[str, str]:
+    """Variables that Vertex AI sets for a job with an output directory."""
+    base = job["jobSpec"].get("baseOutputDirectory", {}).get("outputUriPrefix", "").rstrip("/")
+    if not base:
+        return {}
+    return {
+        "AIP_MODEL_DIR": f"{base}/model/",
+        "AIP_CHECKPOINT_DIR": f"{base}/checkpoints/",
+        "AIP_TENSORBOARD_LOG_DIR": f"{base}/logs/",
+    }
+
+
+def tf_configs(replicas: Sequence[Replica], addresses: Sequence[str]) -> list[str]:
+    """TF_CONFIG of each replica, as Vertex AI sets it.
+
+    Args:
+        replicas: All of a job.
+        addresses: Host and port of each.
+    """
+    cluster: dict[str, list[str]] = {}
+    for replica, address in zip(replicas, addresses, strict=True):
+        cluster.setdefault(replica.role, []).append(address)
+    return [
+        json.dumps(
+            {
+                "cluster": cluster,
+                "task": {"type": replica.role, "index": replica.index},
+                "environment": "cloud",
+            }
+        )
+        for replica in replicas
+    ]
+
+
+class TrainingJob:
+    """A job that runs.
+
+    Args:
+        request: The CustomJob asked for.
+        processes: Starts the replicas.
+        logs: What the names of the replicas' logs begin with.
+
+    Attributes:
+        state: As Vertex AI names it.
+        error: Why it failed, in a sentence.
+        failed_log: Log of the replica that failed first.
+    """
+
+    def __init__(self, request: Mapping[str, Any], processes: Processes, logs: Path) -> None:
+        self.request = dict(request)
+        self.state = "JOB_STATE_RUNNING"
+        self.error = ""
+        self.failed_log: Path | None = None
+        self._processes = processes
+        self._logs = logs
+        threading.Thread(target=self._run, name="training job", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            replicas = replicas_of(self.request)
+            self._train(replicas, tf_configs(replicas, _free_addresses(len(replicas))))
+        except (UserError, InterruptedError, OSError) as error:
+            self.error = str(error)
+        self.state = "JOB_STATE_FAILED" if self.error else "JOB_STATE_SUCCEEDED"
+
+    def _train(self, replicas: Sequence[Replica], configs: Sequence[str]) -> None:
+        """Runs all replicas to their end; the first to fail ends the others."""
+        logs = [self._logs.with_name(f"{self._logs.name}-{r.name}.log") for r in replicas]
+        started = []
+        try:
+            for replica, config, log in zip(replicas, configs, logs, strict=True):
+                variables = replica.variables | {"TF_CONFIG": config, "CLUSTER_SPEC": config}
+                started.append(self._processes.start(replica.command, log, variables))
+            with ThreadPoolExecutor(len(started)) as threads:
+                numbers = {
+                    threads.submit(self._processes.wait, p): i for i, p in enumerate(started)
+                }
+                for ended in as_completed(numbers):
+                    if ended.result():
+                        number = numbers[ended]
+                        self.failed_log = logs[number]
+                        self.error = (
+                            f"Replica {replicas[number].name} ended with status {ended.result()}."
+                        )
+                        self._processes.end(started)
+                        break
+        except BaseException:
+            self._processes.end(started)
+            raise
+
+
+def _free_addresses(count: int) -> list[str]:
+    with ExitStack() as stack:
+        # All are held until all are known, else the same would come twice.
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]

@@ -1,0 +1,95 @@
+"""Runs a compiled pipeline on this machine, task by task, as Vertex AI would."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.cli.run_root import sole_run
+from pipeline.rehearsal.buckets import Buckets
+from pipeline.rehearsal.container import Container
+from pipeline.rehearsal.environment import Environment
+from pipeline.rehearsal.outcome import Rehearsed, conclude
+from pipeline.rehearsal.processes import Processes
+from pipeline.rehearsal.replaced import replaced
+from pipeline.rehearsal.spec import Job
+from pipeline.rehearsal.store import Store
+from pipeline.rehearsal.tasks import Tasks, observed
+from pipeline.rehearsal.service import Vertex
+from pipeline.settings import ROOT
+from pipeline.cli.status import Observer, State
+
+ENVIRONMENT = "environment"
+"""What an observer is told of before the first task: the containers' environment is made."""
+
+
+def rehearse(
+    job: Mapping[str, Any],
+    root: Path,
+    *,
+    births: str,
+    observer: Observer,
+    from_task: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    uploads: Mapping[str, Path] | None = None,
+    environment: Environment | None = None,
+) -> Rehearsed:
+    """Rehearses a compiled pipeline.
+
+    Args:
+        job: The PipelineJob of schema 2.1, as JSON values.
+        root: Folder of all that rehearsals write; a second one finds what the first made.
+        births: Where births come from instead of BigQuery, as `open_source` takes it.
+        observer: Who is told how it goes.
+        from_task: First task to run; what does not depend on it is reused from the latest
+            rehearsal.
+        parameters: Values of runtime parameters.
+        uploads: Files that are copied to gs:// names before a run is submitted.
+        environment: Where the containers run; one of this checkout, under the root, if None.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        UserError: If the pipeline cannot be rehearsed.
+        TaskFailed: If a task failed.
+    """
+    root = root.resolve()
+    environment = environment or Environment(root / "environment", ROOT)
+    compiled = Job(replaced(job, births, environment.source / "setup.py"))
+    values = compiled.parameter_values(parameters or {})
+    rerun = compiled.downstream(from_task) if from_task else set(compiled.tasks)
+    with sole_run(root, "--root"):
+        buckets = Buckets(root / "buckets")
+        store = Store(root / "store.json")
+        home, logs = root / "home", _new_folder(root / "logs")
+        home.mkdir(exist_ok=True)
+        outcome = Rehearsed(logs.name, logs)
+        processes = Processes(environment.variables(home), home)
+        with Vertex(processes, buckets, root / "endpoints", logs) as vertex:
+            container = Container(compiled, processes, buckets, store, vertex, logs)
+            tasks = Tasks(compiled, values, rerun, container, store, observer)
+            observer.planned([ENVIRONMENT, *compiled.tasks])
+            buckets.upload(uploads or {})
+            observed(observer, ENVIRONMENT, lambda: (_made(environment), None))
+            try:
+                tasks.run(outcome)
+            finally:
+                processes.stop()
+        conclude(outcome, compiled, tasks.outputs, buckets, root / "endpoints")
+    return outcome
+
+
+def _made(environment: Environment) -> State:
+    return State.DONE if environment.make() else State.REUSED
+
+
+def _new_folder(folder: Path) -> Path:
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    names = itertools.chain([now], (f"{now}-{count}" for count in itertools.count(2)))
+    made = next(f for f in (folder / name for name in names) if not f.exists())
+    made.mkdir(parents=True)
+    return made

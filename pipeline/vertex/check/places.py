@@ -1,0 +1,231 @@
+"""What can be asked about the places a run needs: region, buckets, table, images, network."""
+
+from __future__ import annotations
+
+import re
+
+from google.api_core.exceptions import Forbidden, NotFound
+from requests.exceptions import ConnectionError
+
+from pipeline.vertex.check.result import CheckThere, Finding, There, note, right, unknown, wrong
+from pipeline.vertex.cloud import CALL
+from pipeline.vertex.failures import quotas
+
+MANIFESTS = ", ".join(
+    [
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+    ]
+)
+
+CHOOSE_REGION = "Choose one of https://cloud.google.com/vertex-ai/docs/general/locations."
+
+US = ("US", "NAM")
+"""How locations within the United States begin, of buckets and of datasets."""
+
+
+def region(there: There) -> Finding:
+    """Vertex AI is in the region."""
+    settings = there.settings
+    try:
+        there.cloud.ask("aiplatform", f"v1/{settings.parent}")
+    except NotFound:
+        return wrong(
+            f"Vertex AI knows no region {settings.region}",
+            CHOOSE_REGION,
+        )
+    except ConnectionError:  # Each region has a host of its own; what is no region has none.
+        return wrong(f"nothing answers at {settings.address('aiplatform')}", CHOOSE_REGION)
+    return right(f"Vertex AI answers in {settings.region}")
+
+
+def buckets(there: There) -> Finding:
+    """The buckets are there, ours, and near what reads and writes them."""
+    settings = there.settings
+    names = {folder.split("/")[2] for folder in (settings.run_root, settings.temp_root)}
+    findings = [_bucket(there, name) for name in sorted(names)]
+    order = ("wrong", "worth a look", "not asked", "right")
+    return min(findings, key=lambda finding: order.index(finding.verdict.value))
+
+
+def table(there: There) -> Finding:
+    """The natality table can be read, and exported to the bucket for temporary files."""
+    settings = there.settings
+    try:
+        location = there.table_location.upper()
+    except NotFound:
+        return wrong(f"there is no table {settings.table}", "Correct table.")
+    bucket = there.cloud.storage.get_bucket(settings.temp_root.split("/")[2], **CALL)
+    place = str(bucket.location).upper()
+    if place == location or (location == "US" and place.startswith(US)):
+        return right(f"{settings.table} in {location}, bucket in {place}")
+    return wrong(
+        f"{settings.table} is in {location}, and bucket {bucket.name} in {place}: "
+        "BigQuery exports only within one location",
+        f"Set temp to a folder of a bucket in {location}.",
+    )
+
+
+def image(there: There) -> Finding:
+    """The images of tasks and workers are there."""
+    settings = there.settings
+    names = {settings.image}
+    if settings.dataflow_image and not settings.dataflow_setup_file:
+        names.add(settings.dataflow_image)
+    for name in sorted(names):
+        host, _, rest = name.partition("/")
+        elsewhere = not re.search(r"(^|\.|-)(docker\.pkg\.dev|gcr\.io)$", host)
+        if elsewhere and "registry" not in settings.addresses:
+            # The token is for Google's eyes.
+            return unknown(f"{host} is no registry of Google's", "Look there for it yourself.")
+        path, mark, reference = rest.partition("@") if "@" in rest else rest.rpartition(":")
+        try:
+            there.cloud.ask(
+                "registry",
+                f"v2/{path}/manifests/{reference}",
+                headers={"Accept": MANIFESTS},
+                registry=host,
+            )
+        except NotFound:
+            return wrong(
+                f"there is no {path}{mark}{reference} in {host}",
+                "Build and push it, or correct image.",
+            )
+    return right(", ".join(sorted(names)))
+
+
+def subnetwork(there: There) -> Finding:
+    """Workers without public addresses reach Google Cloud from their subnetwork."""
+    settings = there.settings
+    named = settings.dataflow_subnetwork or f"regions/{settings.region}/subnetworks/default"
+    path = named.partition("/compute/v1/")[2] or named
+    if not path.startswith("projects/"):
+        path = f"projects/{settings.project}/{path}"
+    name = path.rpartition("/")[2]
+    try:
+        found = there.cloud.ask("compute", f"compute/v1/{path}")
+    except NotFound:
+        return wrong(
+            f"there is no subnetwork {name} in {settings.region}",
+            "Name one in dataflow_subnetwork: gcloud compute networks subnets list "
+            f"--regions {settings.region}.",
+        )
+    if settings.dataflow_public_ips or found.get("privateIpGoogleAccess"):
+        return right(name)
+    return wrong(
+        f"{name} is without Private Google Access, which workers without public addresses need",
+        f"gcloud compute networks subnets update {name} --region {settings.region} "
+        "--enable-private-ip-google-access, or set dataflow_public_ips.",
+    )
+
+
+def tensorboard(there: There) -> Finding:
+    """The TensorBoard instance is there, if one is named."""
+    named = there.settings.tensorboard
+    if not named:
+        return right("none is asked for")
+    try:
+        found = there.cloud.ask("aiplatform", f"v1/{named}")
+    except NotFound:
+        return wrong(
+            f"there is no {named}",
+            f"gcloud ai tensorboards list --region {there.settings.region} tells those there are.",
+        )
+    return right(found.get("displayName", named))
+
+
+def endpoint(there: There) -> Finding:
+    """A model can be deployed to the endpoint."""
+    settings = there.settings
+    if settings.push_to != "endpoint":
+        return right("none is asked for; models are stored")
+    name = settings.endpoint
+    query = {"filter": f'display_name="{name}"'}
+    answer = there.cloud.ask("aiplatform", f"v1/{settings.parent}/endpoints", params=query)
+    found = answer.get("endpoints", [])
+    if len(found) > 1:
+        return note(
+            f"{len(found)} endpoints are called {name}",
+            "Delete all but one, or choose another name: it is not said which is taken.",
+        )
+    deployed = found[0].get("deployedModels", []) if found else []
+    if settings.endpoint_traffic < 100 and not deployed:
+        return wrong(
+            f"{name} has no model yet to share requests with, and endpoint_traffic is "
+            f"{settings.endpoint_traffic}",
+            "Set it to 100 for the first model.",
+        )
+    return right(f"{name} has {len(deployed)} models" if found else f"{name} will be created")
+
+
+def quota(there: There) -> Finding:
+    """Compute Engine has room for Dataflow's workers."""
+    settings = there.settings
+    family, _, cores = settings.dataflow_machine_type.partition("-")
+    cores = re.search(r"-(\d+)(-\d+)?$", settings.dataflow_machine_type)
+    path = f"compute/v1/projects/{settings.project}/regions/{settings.region}"
+    metric = "CPUS" if family in ("n1", "e2", "f1", "g1") else f"{family.upper()}_CPUS"
+    found = {q["metric"]: q for q in there.cloud.ask("compute", path).get("quotas", [])}
+    if not cores or metric not in found:
+        return unknown(f"no quota is known for {settings.dataflow_machine_type}")
+    free = found[metric]["limit"] - found[metric]["usage"]
+    least, most = (
+        int(cores[1]) * count
+        for count in (settings.dataflow_workers, settings.dataflow_max_workers)
+    )
+    more = f"Ask for more at {quotas(settings.project)}, or for"
+    if free < least:
+        return wrong(
+            f"{metric} has {free:.0f} left, and Dataflow begins with {least}",
+            f"{more} fewer dataflow_workers.",
+        )
+    if free < most:
+        return note(
+            f"{metric} has {free:.0f} left, and Dataflow may grow to {most}",
+            f"{more} fewer dataflow_max_workers; a job grows only as far as it may.",
+        )
+    return right(f"{metric} has {free:.0f} left, enough for {most}")
+
+
+def _bucket(there: There, name: str) -> Finding:
+    settings = there.settings
+    try:
+        bucket = there.cloud.storage.get_bucket(name, **CALL)
+    except NotFound:
+        return wrong(
+            f"there is no bucket {name}",
+            f"gcloud storage buckets create gs://{name} --project {settings.project} --location US",
+        )
+    except Forbidden:
+        return wrong(
+            f"{name} is there, but not for you to look at: it may be another project's",
+            f"Name a bucket of {settings.project}, or ask its owner for "
+            "roles/storage.legacyBucketReader on it.",
+        )
+    number = there.project["projectNumber"]
+    if str(bucket.project_number) != str(number):
+        return wrong(
+            f"{name} is not of {settings.project} but of project {bucket.project_number}",
+            "Its owner can read all that is learned, and change it: name a bucket of your own.",
+        )
+    place = str(bucket.location).lower()
+    if "-" in place and place != settings.region:
+        return note(
+            f"{name} is in {place}, and runs are in {settings.region}",
+            "Every byte between them costs; choose region or bucket so that they are together.",
+        )
+    return right(f"{name} in {place}, ours")
+
+
+CHECKS: dict[str, CheckThere] = {
+    "region": region,
+    "bucket": buckets,
+    "table": table,
+    "image": image,
+    "subnetwork": subnetwork,
+    "TensorBoard": tensorboard,
+    "endpoint": endpoint,
+    "quota": quota,
+}

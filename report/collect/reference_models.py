@@ -1,0 +1,104 @@
+"""What a model must beat to be worth it: simpler and stronger learners, and published figures."""
+
+# scikit-learn and pandas carry no types that fit each other.
+# pyright: reportArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from threadpoolctl import threadpool_limits
+
+from models.features import LABEL, categories, numbers
+from report.facts import Reference
+
+COURSE = "Google's course labs on this table, births of 2001-2008"
+
+PUBLISHED: tuple[Reference, ...] = tuple(
+    Reference(name, rmse, mae, f"published: {COURSE}", same_rows=False)
+    for name, rmse, mae in (
+        ("BigQuery ML linear", 1.0675, 0.830),
+        ("BigQuery ML linear with buckets and a four-way cross", 1.0284, 0.798),
+        ("BigQuery ML neural network [64, 32]", 1.0323, None),
+        ("AutoML Tables", 1.027, None),
+        ("Estimator wide-and-deep, tuned, full data", 1.0319, None),
+        ("random forest, tuned", 1.0312, None),
+        ("Keras wide-and-deep of the course's blog", 1.2, None),
+    )
+)
+"""RMSE and MAE in pounds on the real table, with births both with and without an ultrasound."""
+
+_WORDS = [category.name for category in categories()]
+_NUMBERS = [number.name for number in numbers()]
+
+
+def challengers(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Trains what the model is held against, on the same columns.
+
+    Args:
+        train: Examples to learn from, as `report.collect.example_rows` reads them.
+        test: Examples to be judged on.
+
+    Returns:
+        RMSE and MAE in pounds, by learner, the simplest first.
+    """
+    ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    learners = {
+        "mean predictor": DummyRegressor(),
+        "linear regression": make_pipeline(_encoded(one_hot), LinearRegression()),
+        "gradient-boosted tree": make_pipeline(
+            _encoded(ordinal),
+            HistGradientBoostingRegressor(
+                categorical_features=list(range(len(_WORDS))), random_state=0
+            ),
+        ),
+    }
+    found = {}
+    # The threads of these learners wait for each other by turning in circles: on cores that have
+    # something else to do, two take thirty times as long as one.
+    with threadpool_limits(1):
+        for name, learner in learners.items():
+            predicted = learner.fit(train, train[LABEL.name]).predict(test)
+            found[name] = (
+                float(root_mean_squared_error(test[LABEL.name], predicted)),
+                float(mean_absolute_error(test[LABEL.name], predicted)),
+            )
+    return found
+
+
+def references(
+    examples: Mapping[str, pd.DataFrame], rows: Mapping[str, int]
+) -> tuple[Reference, ...]:
+    """What the model is held against: on the same rows, then as published.
+
+    Args:
+        examples: The first examples of the train and eval splits.
+        rows: Examples that each split has.
+    """
+    train, test = examples["train"], examples["eval"]
+    source = f"learned from {_part(len(train), rows['train'])}"
+    if len(test) < rows["eval"]:
+        source += f", judged on {_part(len(test), rows['eval'])}"
+    measured = [
+        Reference(name, rmse, mae, source, same_rows=True)
+        for name, (rmse, mae) in challengers(train, test).items()
+    ]
+    return (*measured, *PUBLISHED)
+
+
+def _part(read: int, of: int) -> str:
+    return f"{read:,} examples" if read == of else f"{read:,} of {of:,} examples"
+
+
+def _encoded(encoder: OneHotEncoder | OrdinalEncoder):
+    """The words encoded, then the numbers; the label and the context left out."""
+    return make_column_transformer((encoder, _WORDS), ("passthrough", _NUMBERS))

@@ -1,0 +1,1 @@
+"""Draws a page from facts: templates, charts, numbers as people read them."""

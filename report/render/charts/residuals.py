@@ -1,0 +1,177 @@
+"""Where the model errs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+
+from report.facts import ErrorGroup, Errors
+from report.render.charts.base import (
+    ACCENT,
+    INK,
+    MUTED,
+    SURFACE,
+    Figure,
+    chart,
+    figure,
+    names,
+    number_axis,
+    rule_at,
+    tips,
+)
+
+_FEW = 8
+"""Up to so many groups are drawn as rows, which leaves room for their names."""
+
+
+def heat(errors: Errors) -> Figure:
+    """Predicted against actual weight."""
+    width = errors.cell_width
+    rows = [
+        {"p": p, "p2": p + width, "y": y, "y2": y + width, "n": n, "strength": n**0.5}
+        for p, y, n in errors.cells
+    ]
+    low = min((min(row["p"], row["y"]) for row in rows), default=0)
+    high = max((max(row["p2"], row["y2"]) for row in rows), default=1)
+    scale = alt.Scale(domain=[low, high], nice=False)
+    squares = (
+        chart(rows)
+        .mark_rect(color=ACCENT, stroke=SURFACE, strokeWidth=0.5)
+        .encode(
+            x=alt.X(
+                "p:Q",
+                scale=scale,
+                axis=number_axis("predicted weight, lb"),
+            ),
+            x2="p2:Q",
+            y=alt.Y(
+                "y:Q",
+                scale=scale,
+                axis=number_axis("actual weight, lb", grid=True),
+            ),
+            y2="y2:Q",
+            fillOpacity=alt.FillOpacity(
+                "strength:Q", scale=alt.Scale(range=[0.08, 1]), legend=None
+            ),
+            tooltip=tips(p="predicted from, lb|.1f", y="actual from, lb|.1f", n="examples|,"),
+        )
+    )
+    diagonal = (
+        chart([{"p": low, "y": low}, {"p": high, "y": high}])
+        .mark_line(color=INK, strokeWidth=1.5, strokeDash=[5, 4], clip=True)
+        .encode(x="p:Q", y="y:Q")
+    )
+    return figure(
+        "chart-heat",
+        "Predicted against actual weight",
+        f"Each square holds births within {width:g} lb; the stronger its colour, the more (by "
+        "square root). On the dashed line both agree; above it the baby was heavier.",
+        [squares, diagonal],
+        height=360,
+    )
+
+
+def residuals(id: str, by: str, groups: Sequence[ErrorGroup]) -> Figure:
+    """Residuals of groups, as the band of the middle 80% around the median."""
+    rows = [
+        {
+            "name": g.label,
+            "tenth": g.tenth,
+            "median": g.median,
+            "ninetieth": g.ninetieth,
+            "examples": g.examples,
+            "rmse": g.rmse,
+        }
+        for g in sorted(groups, key=lambda g: g.low)
+    ]
+    tooltip = tips(
+        name=by,
+        median="median, lb|+.2f",
+        tenth="a tenth is below, lb|+.2f",
+        ninetieth="a tenth is above, lb|+.2f",
+        rmse="RMSE, lb|.3f",
+        examples="examples|,",
+    )
+    band = chart(rows)
+    bar = {"color": ACCENT, "opacity": 0.4, "cornerRadius": 3}
+    dot = chart(rows).mark_point(color=INK, filled=True, size=30, opacity=1)
+    axis = number_axis("prediction minus weight, lb", "+~g", grid=True)
+    if len(rows) <= _FEW:
+        layers = [
+            rule_at(x=0),
+            band.mark_bar(height=8, **bar).encode(
+                x=alt.X("tenth:Q", axis=axis), x2="ninetieth:Q", y=names(rows), tooltip=tooltip
+            ),
+            dot.encode(x="median:Q", y=names(rows), tooltip=tooltip),
+        ]
+        height = 26 * len(rows)
+    else:
+        across = alt.X(
+            "name:N",
+            sort=None,
+            axis=alt.Axis(
+                title=by, labelAngle=0, labelOverlap="greedy", labelSeparation=6, grid=False
+            ),
+        )
+        layers = [
+            rule_at(y=0),
+            band.mark_bar(width=alt.RelativeBandSize(0.6), **bar).encode(
+                x=across, y=alt.Y("tenth:Q", axis=axis), y2="ninetieth:Q", tooltip=tooltip
+            ),
+            dot.encode(x=across, y="median:Q", tooltip=tooltip),
+        ]
+        height = 200
+    return figure(
+        id,
+        f"Residuals by {by}",
+        "The bar holds the middle 80% of prediction minus weight, the dot is the median; beyond "
+        "zero, up or right, is predicted too heavy.",
+        layers,
+        height=height,
+    )
+
+
+def calibration(deciles: Sequence[ErrorGroup]) -> Figure:
+    """How far the mean prediction is off, by decile of the prediction."""
+    rows = [
+        {
+            "name": g.label,
+            "p": g.mean_prediction,
+            "y": g.mean_label,
+            "off": g.mean_prediction - g.mean_label,
+            "examples": g.examples,
+        }
+        for g in deciles
+    ]
+    base = chart(rows)
+    x = alt.X(
+        "p:Q",
+        scale=alt.Scale(zero=False, padding=12),
+        axis=number_axis("mean prediction of the decile, lb", ".1f"),
+    )
+    y = alt.Y(
+        "off:Q", axis=number_axis("mean prediction minus mean weight, lb", "+.2~f", grid=True)
+    )
+    return figure(
+        "chart-calibration",
+        "Calibration by decile of the prediction",
+        "A tenth of the births per dot, the lightest predictions left. On the line at zero the "
+        "predictions are right on average; above it they are too heavy.",
+        [
+            rule_at(y=0, color=INK),
+            base.mark_line(color=MUTED, strokeWidth=1).encode(x=x, y=y),
+            base.mark_point(color=ACCENT, filled=True, size=60, opacity=1).encode(
+                x=x,
+                y=y,
+                tooltip=tips(
+                    name="decile",
+                    p="mean prediction, lb|.3f",
+                    y="mean weight, lb|.3f",
+                    off="difference, lb|+.3f",
+                    examples="examples|,",
+                ),
+            ),
+        ],
+        height=300,
+    )

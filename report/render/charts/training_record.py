@@ -1,0 +1,168 @@
+"""How the model was trained, and how crosses use their buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+
+from report.facts import CrossUse, Trained
+from report.render.charts.base import (
+    ACCENT,
+    BAD,
+    INK,
+    LINE_HEIGHT,
+    MUTED,
+    Figure,
+    centred,
+    chart,
+    figure,
+    names,
+    number_axis,
+    rule_at,
+    series,
+    tips,
+)
+
+_SPLITS = ("train", "eval")
+TIMES = "\N{MULTIPLICATION SIGN}"
+"""Between the parents of a cross."""
+
+
+def progress(trained: Trained) -> tuple[Figure, Figure]:
+    """RMSE and loss by step, on train and eval."""
+    return (
+        _curve(
+            trained,
+            "chart-rmse",
+            "RMSE by step",
+            "RMSE, lb",
+            [(s.step, s.rmse, s.eval_rmse) for s in trained.stretches],
+        ),
+        _curve(
+            trained,
+            "chart-loss",
+            "Loss by step",
+            "mean squared error, lb²",
+            [(s.step, s.loss, s.eval_loss) for s in trained.stretches],
+        ),
+    )
+
+
+def rate(trained: Trained) -> Figure:
+    """Examples a second, by step."""
+    rows = [{"step": s.step, "rate": s.examples_per_second} for s in trained.stretches]
+    base = chart(rows)
+    x, y = _steps(), alt.Y("rate:Q", axis=number_axis("examples/s", ticks=4, grid=True))
+    return figure(
+        "chart-rate",
+        "Examples a second",
+        "How fast training went between two checkpoints; the first stretch includes the start.",
+        [
+            *_resumed(trained),
+            base.mark_line(color=MUTED, strokeWidth=1).encode(x=x, y=y),
+            base.mark_point(color=ACCENT, filled=True, size=50, opacity=1).encode(
+                x=x, y=y, tooltip=tips(step="step|,", rate="examples a second|,.0f")
+            ),
+        ],
+        height=160,
+    )
+
+
+def crosses(uses: Sequence[CrossUse]) -> Figure:
+    """Used buckets and collisions of each hashed cross."""
+    # A name may be as long as four columns; each gets a line of its own.
+    lines = max((use.name.count("_x_") for use in uses), default=0) + 1
+    rows = [
+        {
+            "name": centred(use.name.replace("_x_", f"\n{TIMES} "), lines),
+            "used": use.used / use.buckets if use.buckets else None,
+            "colliding": use.colliding,
+            "expected": use.expected,
+        }
+        for use in uses
+    ]
+    kinds = ("combinations that collide", "buckets used")
+    points = [
+        {"name": row["name"], "kind": kind, "share": row[key]}
+        for row in rows
+        for kind, key in zip(kinds, ("colliding", "used"), strict=True)
+    ]
+    share = alt.X("share:Q", scale=alt.Scale(domainMin=0), axis=number_axis("share", "%", ticks=5))
+    dots = (
+        chart(points)
+        .mark_point(filled=True, size=80, opacity=1)
+        .encode(
+            x=share,
+            y=names(rows),
+            tooltip=tips(name="cross", kind="what", share="share|.1%"),
+            **series("kind", kinds),
+        )
+    )
+    chance = chart(rows).mark_tick(color=INK, thickness=2, height=18)
+    return figure(
+        "chart-crosses",
+        "Buckets and collisions of the crosses",
+        "Circles: combinations that share a bucket with another, so that the model can't tell them "
+        "apart; the tick is what chance alone would make collide. Squares: buckets in use.",
+        [chance.encode(x="expected:Q", y=names(rows)), dots],
+        height=(lines * LINE_HEIGHT + 12) * len(rows),
+        key=kinds,
+    )
+
+
+def _curve(
+    trained: Trained, id: str, title: str, unit: str, points: Sequence[tuple[int, float, float]]
+) -> Figure:
+    rows = [
+        {"step": step, "split": split, "value": value}
+        for step, *both in points
+        for split, value in zip(_SPLITS, both, strict=True)
+    ]
+    x = _steps()
+    y = alt.Y("value:Q", scale=alt.Scale(zero=False), axis=number_axis(unit, ticks=5, grid=True))
+    base = chart(rows)
+    lines = base.mark_line(strokeWidth=2).encode(x=x, y=y, **series("split", _SPLITS, dashed=True))
+    dots = base.mark_point(filled=True, size=34, opacity=1).encode(
+        x=x,
+        y=y,
+        color=series("split", _SPLITS, dashed=True)["color"],
+        tooltip=tips(split="split", step="step|,", value=f"{unit}|.4f"),
+    )
+    best = chart([{"step": trained.best_step, "text": f"best: {trained.best_step:,}"}])
+    last = max((step for step, *_ in points), default=0)
+    # Near the right edge the label has no room on its right.
+    align, dx = ("right", -6) if trained.best_step > last * 0.6 else ("left", 6)
+    return figure(
+        id,
+        title,
+        "Dashed is eval, solid is train; the upright line marks the exported checkpoint, where "
+        "eval was best, a dotted one where training went on after it was killed.",
+        [
+            *_resumed(trained),
+            best.mark_rule(color=BAD, strokeWidth=1.5).encode(x="step:Q"),
+            best.mark_text(
+                color=INK,
+                align=align,
+                dx=dx,
+                fontSize=12,
+                baseline="top",
+            ).encode(x="step:Q", y=alt.value(2), text="text:N"),
+            lines,
+            dots,
+        ],
+        height=220,
+        key=_SPLITS,
+        labels=60,
+    )
+
+
+def _resumed(trained: Trained) -> list[alt.Chart]:
+    return [
+        rule_at(x=step, strokeDash=[2, 3], strokeWidth=1.5).encode(x="x:Q")
+        for step in trained.resumed_from
+    ]
+
+
+def _steps() -> alt.X:
+    return alt.X("step:Q", axis=number_axis("steps", ticks=5))

@@ -1,0 +1,185 @@
+"""Draws the page of a run, and the comparison of two, as one self-contained HTML document."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from models.features import CONTEXT
+from report.facts import Facts, Slice
+from report.render import formatting as words
+from report.render.assets import library, policy, script, style
+from report.render.charts import data_quality as data_charts
+from report.render.charts import provenance as provenance_charts
+from report.render.charts import residuals as error_charts
+from report.render.charts import slice_metrics as slice_charts
+from report.render.charts import training_record as training_charts
+from report.render.charts.base import Figure
+
+_MARKS = {
+    "blessed": "\N{CHECK MARK}",
+    "not blessed": "\N{MULTIPLICATION X}",
+    "stopped": "\N{BLACK SQUARE}",
+    "failed": "!",
+    "not evaluated": "?",
+}
+"""A sign beside each outcome, so that it is told without colour."""
+
+SECTIONS = {
+    "verdict": "Verdict",
+    "slices": "Slices",
+    "errors": "Errors",
+    "data": "Data",
+    "training": "Transform and training",
+    "provenance": "Provenance",
+}
+COMPARISON = {"verdicts": "Verdicts", "metrics": "Metrics", "inputs": "Data", "choices": "Settings"}
+
+
+def render(facts: Facts) -> str:
+    """Draws the page of a run.
+
+    Args:
+        facts: What the page says.
+
+    Returns:
+        An HTML document that needs nothing else: no file, no network.
+    """
+    return _document("run.html", facts=facts, sections=SECTIONS, figures=_figures(facts))
+
+
+def render_comparison(a: Facts, b: Facts) -> str:
+    """Draws two runs side by side.
+
+    Args:
+        a: The first run.
+        b: The second; changes are from the first to it.
+
+    Returns:
+        An HTML document that needs nothing else.
+    """
+    slices = _paired(a.slices, b.slices)
+    names = (f"A · {a.run_id}", f"B · {b.run_id}")
+    figures = {}
+    if slices:
+        figures["compared"] = slice_charts.compared(slices, names)
+    return _document(
+        "comparison.html",
+        a=a,
+        b=b,
+        sections=COMPARISON,
+        figures=figures,
+        slices=slices,
+        settings=_choices(a.provenance.settings, b.provenance.settings),
+        versions=_choices(a.provenance.versions, b.provenance.versions),
+        fingerprints=_choices(a.provenance.fingerprints, b.provenance.fingerprints),
+        queries=_query_diffs(a, b),
+    )
+
+
+def _document(template: str, figures: dict[str, Any], **values: Any) -> str:
+    drawn = list(_flat(figures.values()))
+    scripts = [library(), script()] if drawn else [script()]
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **values,
+            figures=figures,
+            scripts=[Markup(text) for text in scripts],
+            style=Markup(style()),
+            policy=policy(scripts),
+            mark=_MARKS.__getitem__,
+        )
+    )
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("report.render"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for form in (
+        *(words.number, words.signed, words.interval, words.count, words.share, words.compact),
+        *(words.seconds, words.utc),
+    ):
+        environment.filters[form.__name__] = form
+    # JSON has no NaN: one that got this far would break the chart, and must be seen here.
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return environment
+
+
+def _figures(facts: Facts) -> dict[str, Any]:
+    """The charts of a run by name; what there are no facts for has no chart."""
+    verdict, errors, data, trained = facts.verdict, facts.errors, facts.data, facts.trained
+    figures: dict[str, Any] = {
+        "lineage": provenance_charts.lineage(facts.provenance),
+        "seconds": provenance_charts.durations(facts.provenance.executions),
+    }
+    if verdict.overall and verdict.references:
+        figures["references"] = slice_charts.references(verdict.overall, verdict.references)
+    if facts.slices:
+        figures["slices"] = slice_charts.rmse(facts.slices, verdict.bounds)
+        figures["changes"] = slice_charts.change(facts.slices, verdict.bounds)
+    if errors:
+        figures["heat"] = error_charts.heat(errors)
+        figures["residuals"] = [
+            error_charts.residuals(f"chart-residuals-{i}", by, groups)
+            for i, (by, groups) in enumerate(errors.by.items(), start=1)
+        ]
+        figures["calibration"] = error_charts.calibration(errors.deciles)
+    if data:
+        figures["rows"] = data_charts.rows_per_split(data.rows)
+        figures["months"] = data_charts.calendar(data)
+        figures["columns"] = [
+            data_charts.column(f"chart-column-{i}", name, distributions)
+            for i, (name, distributions) in enumerate(data.columns.items(), start=1)
+            if name not in CONTEXT  # Of which the months by split tell more.
+        ]
+        figures["distances"] = data_charts.apart(data)
+    if facts.transformed and facts.transformed.crosses:
+        figures["crosses"] = training_charts.crosses(facts.transformed.crosses)
+    if trained and trained.stretches:
+        figures["progress"] = training_charts.progress(trained)
+        figures["rate"] = training_charts.rate(trained)
+    return figures
+
+
+def _flat(figures: Iterable[Any]) -> Iterable[Figure]:
+    for item in figures:
+        if isinstance(item, Figure):
+            yield item
+        elif item:
+            yield from filter(None, item)
+
+
+def _paired(a: Iterable[Slice], b: Iterable[Slice]) -> list[tuple[str, Slice | None, Slice | None]]:
+    """Slices of two runs by name, in the order of the first; a slice may be in one only."""
+    first, second = ({slice_charts.slice_name(s): s for s in of} for of in (a, b))
+    return [(name, first.get(name), second.get(name)) for name in dict.fromkeys([*first, *second])]
+
+
+def _choices(a: dict[str, str], b: dict[str, str]) -> list[tuple[str, str | None, str | None]]:
+    """Name and both values, those that differ first."""
+    rows = [(name, a.get(name), b.get(name)) for name in dict.fromkeys([*a, *b])]
+    return sorted(rows, key=lambda row: row[1] == row[2])
+
+
+def _query_diffs(a: Facts, b: Facts) -> dict[str, str]:
+    """Unified diff of the query by split, where it differs."""
+    diffs = {}
+    for split in dict.fromkeys([*a.provenance.queries, *b.provenance.queries]):
+        first, second = (of.provenance.queries.get(split, "").splitlines() for of in (a, b))
+        lines = difflib.unified_diff(first, second, a.run_id, b.run_id, lineterm="")
+        if diff := "\n".join(lines):
+            diffs[split] = diff
+    return diffs

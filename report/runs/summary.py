@@ -1,0 +1,60 @@
+"""What came of a run, for the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from report.collect.data_quality import read_split_statistics, row_counts
+from report.facts import Slice
+from report.collect.run_artifacts import Run
+from report.collect.slice_metrics import read_slices
+from report.collect.verdict import blessed, pushed_to, reasons
+from schema.validation import read_findings
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a reader wants to know of a run; what the run did not get to is empty or None.
+
+    Attributes:
+        rows: Examples per split.
+        anomalies: What the gate found, a sentence each; None if it was not reached.
+        overall: The model over all examples of the eval split, and its baseline if there is one.
+        blessed: Whether the model may serve.
+        reasons: Why it may not, a sentence for each bound that was crossed.
+        pushed_to: Folder of the pushed version.
+        training_log: Folder of the TensorBoard log.
+        page: The page that tells it all.
+    """
+
+    rows: dict[str, int]
+    anomalies: tuple[str, ...] | None
+    overall: Slice | None
+    blessed: bool | None
+    reasons: tuple[str, ...]
+    pushed_to: str | None
+    training_log: str | None
+    page: str
+
+
+def summarise(run: Run, page: str) -> RunSummary:
+    """Reads the summary of a run.
+
+    Args:
+        run: Its artifacts.
+        page: Its page.
+
+    Returns:
+        What is known of it.
+    """
+    findings = read_findings(run.findings.uri) if run.findings else None
+    return RunSummary(
+        rows=row_counts(read_split_statistics(run)),
+        anomalies=None if findings is None else tuple(map(str, findings)),
+        overall=read_slices(run.evaluation.uri)[0] if run.evaluation else None,
+        blessed=blessed(run),
+        reasons=reasons(run.evaluation.uri) if run.evaluation else (),
+        pushed_to=pushed_to(run),
+        training_log=run.training.uri if run.training else None,
+        page=page,
+    )

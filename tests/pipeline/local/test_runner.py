@@ -1,0 +1,209 @@
+"""The runner runs components in order, tells how they do, and cleans up after killed runs."""
+
+# No `from __future__ import annotations`: TFX reads the annotations of a component as objects. What
+# it makes of them, a type checker does not know.
+# pyright: reportInvalidTypeArguments=false, reportArgumentType=false, reportCallIssue=false
+from collections.abc import Sequence
+from pathlib import Path
+
+import ml_metadata as mlmd
+import pytest
+from ml_metadata.proto import metadata_store_pb2
+from tfx import v1 as tfx
+from tfx.orchestration import metadata
+from tfx.types.standard_artifacts import Integer
+
+from common.errors import UserError
+from pipeline.cli.status import State
+from pipeline.local.runner import ObservedRunner, clear_killed_runs, run_options
+
+
+@tfx.dsl.components.component
+def Start(  # noqa: N802, the name of a node
+    number: tfx.dsl.components.OutputArtifact[Integer],
+    value: tfx.dsl.components.Parameter[int] = 1,
+) -> None:
+    number.value = value
+
+
+@tfx.dsl.components.component
+def Double(  # noqa: N802
+    number: tfx.dsl.components.InputArtifact[Integer],
+    doubled: tfx.dsl.components.OutputArtifact[Integer],
+    word: tfx.dsl.components.Parameter[str] = "",
+) -> None:
+    if word == "fail":
+        raise UserError("The word is fail.", "Choose another.")
+    number.read()
+    doubled.value = 2 * number.value
+
+
+@tfx.dsl.components.component
+def End(number: tfx.dsl.components.InputArtifact[Integer]) -> None:  # noqa: N802
+    number.read()
+
+
+class Witness:
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.told: list[tuple[str, State]] = []
+        self.seconds: dict[str, float] = {}
+
+    def planned(self, components: Sequence[str]) -> None:
+        self.names = list(components)
+
+    def changed(self, component: str, state: State, seconds: float = 0.0) -> None:
+        self.told.append((component, state))
+        self.seconds[component] = seconds
+
+    @property
+    def ends(self) -> list[tuple[str, State]]:
+        return [(name, state) for name, state in self.told if state is not State.RUNNING]
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> metadata_store_pb2.ConnectionConfig:
+    return metadata.sqlite_metadata_connection_config(str(tmp_path / "metadata.sqlite"))
+
+
+def numbers(
+    folder: Path, connection: metadata_store_pb2.ConnectionConfig, value: int = 1, word: str = ""
+) -> tfx.dsl.Pipeline:
+    start = Start(value=value)
+    double = Double(number=start.outputs["number"], word=word)
+    end = End(number=double.outputs["doubled"])
+    return tfx.dsl.Pipeline(
+        pipeline_name="numbers",
+        pipeline_root=str(folder / "pipeline"),
+        components=[start, double, end],
+        enable_cache=True,
+        metadata_connection_config=connection,
+    )
+
+
+def run(pipeline: tfx.dsl.Pipeline, name: str, *ends: str | None) -> Witness:
+    witness = Witness()
+    options = run_options(pipeline, *ends) if ends else None
+    ObservedRunner(witness, name).run(pipeline, run_options=options)
+    return witness
+
+
+def states_in_metadata(connection: metadata_store_pb2.ConnectionConfig, name: str) -> list[str]:
+    store = mlmd.MetadataStore(connection)
+    context = store.get_context_by_type_and_name("pipeline_run", name)
+    assert context is not None
+    executions = sorted(store.get_executions_by_context(context.id), key=lambda e: e.id)
+    return [metadata_store_pb2.Execution.State.Name(e.last_known_state) for e in executions]
+
+
+def test_order_and_states_are_told(tmp_path: Path, connection):
+    witness = run(numbers(tmp_path, connection), "a")
+    assert witness.names == ["Start", "Double", "End"]
+    assert witness.told == [
+        (name, state) for name in witness.names for state in (State.RUNNING, State.DONE)
+    ]
+    assert all(seconds > 0 for seconds in witness.seconds.values())
+    assert states_in_metadata(connection, "a") == ["COMPLETE"] * 3
+
+
+def test_an_unchanged_run_is_cached_and_a_change_runs_what_depends_on_it(tmp_path, connection):
+    run(numbers(tmp_path, connection), "a")
+    again = run(numbers(tmp_path, connection), "b")
+    assert again.ends == [(name, State.CACHED) for name in again.names]
+    assert states_in_metadata(connection, "b") == ["CACHED"] * 3
+    changed = run(numbers(tmp_path, connection, word="other"), "c")
+    assert [state for _, state in changed.ends] == [State.CACHED, State.DONE, State.DONE]
+
+
+def test_a_failure_stops_the_run_with_what_the_component_raised(tmp_path: Path, connection):
+    witness = Witness()
+    pipeline = numbers(tmp_path, connection, word="fail")
+    with pytest.raises(UserError, match="The word is fail") as caught:
+        ObservedRunner(witness, "a").run(pipeline)
+    assert caught.value.cure == "Choose another."
+    assert witness.ends == [("Start", State.DONE), ("Double", State.FAILED)]
+    assert states_in_metadata(connection, "a") == ["COMPLETE", "FAILED"]
+    # The next run goes on from there.
+    assert run(numbers(tmp_path, connection), "b").ends[0] == ("Start", State.CACHED)
+
+
+def test_missing_inputs_stop_the_run(tmp_path: Path, connection):
+    nothing = tfx.dsl.Resolver(
+        strategy_class=tfx.dsl.experimental.LatestArtifactStrategy,
+        number=tfx.dsl.Channel(type=Integer),
+    )
+    end = End(number=nothing.outputs["number"])
+    pipeline = tfx.dsl.Pipeline(
+        pipeline_name="nothing",
+        pipeline_root=str(tmp_path / "pipeline"),
+        components=[nothing, end],
+        metadata_connection_config=connection,
+    )
+    witness = Witness()
+    with pytest.raises(UserError, match="found no inputs"):
+        ObservedRunner(witness, "a").run(pipeline)
+    assert witness.ends[-1][1] is State.FAILED
+
+
+def test_from_reuses_and_to_skips(tmp_path: Path, connection):
+    run(numbers(tmp_path, connection, value=3), "a")
+    first = run(numbers(tmp_path, connection, value=4, word="x"), "b", "Double", None)
+    assert first.ends == [("Start", State.REUSED), ("Double", State.DONE), ("End", State.DONE)]
+    last = run(numbers(tmp_path, connection, value=5), "c", None, "Double")
+    assert last.ends == [("Start", State.DONE), ("Double", State.DONE), ("End", State.SKIPPED)]
+
+
+def test_from_needs_an_earlier_run(tmp_path: Path, connection):
+    with pytest.raises(UserError, match="not all that a partial run reuses") as caught:
+        run(numbers(tmp_path, connection), "a", "Double", None)
+    assert "without --from" in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("ends", "cause", "cure"),
+    [
+        (("Strat", None), "no component Strat to give to --from", "Start, Double, End"),
+        ((None, "Ned"), "no component Ned to give to --to", "Start, Double, End"),
+        (("End", "Start"), "End runs after Start", "Exchange"),
+    ],
+)
+def test_wrong_ends_are_refused(tmp_path: Path, connection, ends, cause: str, cure: str):
+    with pytest.raises(UserError) as caught:
+        run_options(numbers(tmp_path, connection), *ends)
+    assert cause in caught.value.cause
+    assert cure in caught.value.cure
+
+
+def test_no_ends_are_a_full_run(tmp_path: Path, connection):
+    assert run_options(numbers(tmp_path, connection), None, None) is None
+
+
+def test_what_killed_runs_left_is_cleared(tmp_path: Path, connection):
+    run(numbers(tmp_path, connection), "a")
+    store = mlmd.MetadataStore(connection)
+    (kind,) = [t for t in store.get_execution_types() if t.name.endswith("Double")]
+    killed, fresh = store.put_executions(
+        [
+            metadata_store_pb2.Execution(type_id=kind.id, last_known_state=state)
+            for state in (
+                metadata_store_pb2.Execution.RUNNING,
+                metadata_store_pb2.Execution.NEW,
+            )
+        ]
+    )
+    written = tmp_path / "pipeline" / "Double" / "doubled" / str(killed)
+    written.mkdir(parents=True)
+    (written / "half").touch()
+    whole = [path for path in (tmp_path / "pipeline").rglob("value") if path.is_file()]
+    assert whole
+
+    assert sorted(clear_killed_runs(connection, tmp_path / "pipeline")) == [killed, fresh]
+
+    assert not written.exists()
+    assert all(path.exists() for path in whole)
+    states = [e.last_known_state for e in store.get_executions_by_id([killed, fresh])]
+    assert states == [metadata_store_pb2.Execution.CANCELED] * 2
+    assert clear_killed_runs(connection, tmp_path / "pipeline") == []
+    assert run(numbers(tmp_path, connection), "b").ends[-1] == ("End", State.CACHED)

@@ -1,0 +1,141 @@
+"""Small compiled pipelines, whose containers run a few lines of Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.rehearsal.environment import Environment
+from pipeline.rehearsal.outcome import Rehearsed
+from pipeline.rehearsal.rehearsal import rehearse
+from pipeline.cli.status import State
+
+Json = dict[str, Any]
+
+READ = "import json, sys; told = json.loads(sys.argv[1]); "
+"""Begins a script whose one argument is `{{$}}`."""
+
+
+class Here(Environment):
+    """Containers run with what this process runs with: there is nothing to make."""
+
+    def make(self) -> bool:
+        return False
+
+    @property
+    def bin(self) -> Path:
+        return Path("/usr/bin")
+
+
+class Watcher:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.plan: list[str] = []
+        self.changes: list[tuple[str, State]] = []
+
+    def planned(self, components: Sequence[str]) -> None:
+        self.plan = list(components)
+
+    def changed(self, component: str, state: State, seconds: float = 0.0) -> None:
+        self.changes.append((component, state))
+
+
+def container(script: str, *arguments: str, driver: str | None = None) -> Json:
+    """An executor that runs Python."""
+    spec: Json = {
+        "image": "image:1",
+        "command": ["python3", "-c", script],
+        "args": list(arguments) or ["{{$}}"],
+    }
+    if driver:
+        hook = {"command": ["python3", "-c", driver], "args": ["{{$}}"]}
+        spec["lifecycle"] = {"preCacheCheck": hook}
+    return {"container": spec}
+
+
+def task(
+    executor: Json,
+    *,
+    inputs: dict[str, str] | None = None,
+    outputs: dict[str, str] | None = None,
+    parameters: Json | None = None,
+    puts_out: dict[str, str] | None = None,
+    after: Sequence[str] = (),
+    condition: str | None = None,
+    caches: bool = False,
+) -> Json:
+    """A task for `pipeline`.
+
+    Args:
+        executor: What it runs.
+        inputs: `task.key` by input.
+        outputs: Title of the artifact by output.
+        parameters: Constants, or whole InputParameterSpecs, by name.
+        puts_out: Type by output parameter.
+        after: Tasks it waits for.
+        condition: When it runs.
+        caches: Whether it may reuse.
+    """
+    spec: Json = {"inputs": {"artifacts": {}, "parameters": {}}}
+    for key, source in (inputs or {}).items():
+        producer, _, output = source.partition(".")
+        origin = {"producerTask": producer, "outputArtifactKey": output}
+        spec["inputs"]["artifacts"][key] = {"taskOutputArtifact": origin}
+    for name, value in (parameters or {}).items():
+        constant = value if isinstance(value, dict) else {"runtimeValue": {"constant": value}}
+        spec["inputs"]["parameters"][name] = constant
+    if after:
+        spec["dependentTasks"] = list(after)
+    if condition:
+        spec["triggerPolicy"] = {"condition": condition}
+    if caches:
+        spec["cachingOptions"] = {"enableCache": True}
+    types = {key: {"artifactType": kind(title)} for key, title in (outputs or {}).items()}
+    out = {name: {"parameterType": parameter} for name, parameter in (puts_out or {}).items()}
+    return {
+        "task": spec,
+        "component": {"outputDefinitions": {"artifacts": types, "parameters": out}},
+        "executor": executor,
+    }
+
+
+def kind(title: str) -> Json:
+    """An artifact type, as TFX writes it."""
+    return {"instanceSchema": f"title: {title}\ntype: object\n"}
+
+
+def pipeline(parameters: Json | None = None, **tasks: Json) -> Json:
+    """A PipelineJob of these tasks."""
+    root: Json = {"dag": {"tasks": {}}}
+    if parameters:
+        root["inputDefinitions"] = {"parameters": parameters}
+    components, executors = {}, {}
+    for name, parts in tasks.items():
+        component = {"componentRef": {"name": name}, "taskInfo": {"name": name}}
+        root["dag"]["tasks"][name] = parts["task"] | component
+        components[name] = parts["component"] | {"executorLabel": f"{name}_executor"}
+        executors[f"{name}_executor"] = parts["executor"]
+    return {
+        "pipelineSpec": {
+            "schemaVersion": "2.1.0",
+            "pipelineInfo": {"name": "small"},
+            "root": root,
+            "components": components,
+            "deploymentSpec": {"executors": executors},
+        },
+        "runtimeConfig": {"gcsOutputDirectory": "gs://bucket/root"},
+    }
+
+
+def run(job: Json, root: Path, watcher: Watcher | None = None, **options: Any) -> Rehearsed:
+    """Rehearses with what is here."""
+    return rehearse(
+        job,
+        root,
+        births="",
+        observer=watcher or Watcher(),
+        environment=Here(root / "environment", root),
+        **options,
+    )

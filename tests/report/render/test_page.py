@@ -1,0 +1,200 @@
+"""What the page says, and that nothing the data says becomes markup."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from dataclasses import replace
+
+import example_facts
+import pytest
+
+from report.facts import Facts
+from report.render.page import SECTIONS, render, render_comparison
+
+MEGABYTE = 1_000_000
+DASH, MINUS, TIMES = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render(example_facts.rich())
+
+
+def _text(page: str, section: str) -> str:
+    """What a section says, without markup and charts."""
+    inner = page.split(f'<section aria-labelledby="{section}">')[1].split("</section>")[0]
+    inner = re.sub(r"<script.*?</script>", " ", inner, flags=re.DOTALL)
+    inner = re.sub(r"</?(?:span|b|small|code|th|td|p|li)\b[^>]*>", " ", inner)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", inner)).split())
+
+
+def _markup(page: str) -> str:
+    """The page without what its scripts hold."""
+    return re.sub(r"(<script[^>]*>).*?(?=</script>)", r"\1", page, flags=re.DOTALL)
+
+
+def _specs(page: str) -> dict[str, dict[str, object]]:
+    """Specifications of the charts by the figure's id."""
+    found = re.findall(
+        r'<figure class="chart" id="([^"]+)">.*?<script type="application/json">(.*?)</script>',
+        page,
+        flags=re.DOTALL,
+    )
+    return {id: json.loads(spec) for id, spec in found}
+
+
+def test_every_section_can_be_reached(page: str) -> None:
+    for id, name in SECTIONS.items():
+        assert f'<li><a href="#{id}">{name}</a></li>' in page
+        assert page.count(f'id="{id}"') == 1
+
+
+def test_ids_are_given_once(page: str) -> None:
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_every_chart_says_how_to_read_it(page: str) -> None:
+    figures = re.findall(r'<figure class="chart".*?</figcaption>', page, flags=re.DOTALL)
+    assert len(figures) > 20
+    for figure in figures:
+        assert re.search(r"<p>[^<]{20,}</p>", figure), figure
+
+
+def test_it_is_one_file_of_moderate_size(page: str) -> None:
+    assert len(page.encode()) < 3 * MEGABYTE
+    assert not re.search(r"<(?:link|img|iframe|script)\b[^>]*\b(?:src|href)=", _markup(page))
+    assert "default-src 'none'" in html.unescape(page[:2000])
+
+
+def test_verdict_names_reason_bounds_and_rivals(page: str) -> None:
+    text = _text(page, "verdict")
+    assert "Not blessed" in text
+    assert "in gestation_band 28-33 weeks its RMSE is 2.534 lb, and 2.500 lb is allowed" in text
+    assert "rise of the RMSE" in text
+    assert "RMSE, lb 1.0345 1.022 to 1.047 1.0331 +0.0014" in text
+    assert "gradient-boosted tree 1.0291 0.8090 +0.0054 on this run's rows" in text
+    assert f"AutoML Tables 1.0270 {DASH} {DASH} published" in text
+
+
+def test_slices_are_told_with_intervals_and_marks(page: str) -> None:
+    text = _text(page, "slices")
+    assert text.index("under 28 weeks 92") < text.index("28-33 weeks 358")
+    assert re.search(r"28-33 weeks 358 2\.534 2\.348 to 2\.720 .*? ✕ bound crossed", text)
+    assert re.search(r"Triplets\(3\) 31 1\.300 .*? too small to judge", text)
+
+
+def test_errors_and_data_are_told(page: str) -> None:
+    assert "All 12,420 examples" in _text(page, "errors")
+    text = _text(page, "data")
+    assert "mother_race train and eval 0.0610 0.0380 ✕ no" in text
+    assert "previous run and this one not a number 0.0200 ✕ no" in text
+    assert "! warning eval mother_race" in text
+    assert "the counts are estimates" in text
+    assert "never_filled_in train 100%" in text
+
+
+def test_transform_and_training_are_told(page: str) -> None:
+    text = _text(page, "training")
+    assert f"mother_age {TIMES} gestation_weeks 4,000 871 780 19.5% 19.0% 19.6% 21.0%" in text
+    assert "mother_race 4 0.03% White, Black" in text
+    assert "The checkpoint of step 2,250 was exported." in text
+    assert "went on from step 1,000" in text
+
+
+def test_provenance_is_told(page: str) -> None:
+    text = _text(page, "provenance")
+    assert "python local_runner.py --train-steps 3000" in text
+    assert re.search(r"SchemaGen 5 cached 2026-11-23 02:04 UTC", text)
+    assert "tensorflow 2.16.2" in text
+    assert "WHERE plurality !=" in text
+
+
+@pytest.mark.parametrize("facts", [example_facts.rich(), example_facts.stopped()])
+def test_words_from_the_data_stay_words(facts: Facts) -> None:
+    for page in (render(facts), render_comparison(facts, example_facts.rich(blessed=True))):
+        for nasty in (example_facts.NASTY, example_facts.CLOSING, example_facts.QUOTES):
+            assert nasty not in page
+        assert html.escape(example_facts.NASTY) in page
+        # Every script is closed by its own tag only.
+        assert page.count("<script") == page.count("</script>")
+        assert "<img" not in _markup(page)
+
+
+def test_charts_carry_the_figures(page: str) -> None:
+    charts = _specs(page)
+    slices = json.dumps(charts["chart-slices-rmse"])
+    assert "2.534" in slices
+    assert json.dumps(example_facts.CLOSING)[1:-1] in slices
+    assert "74712" in json.dumps(charts["chart-rows"])
+
+
+def test_a_first_run_says_that_there_is_no_baseline() -> None:
+    page = render(example_facts.without_baseline())
+    assert "There is no baseline yet" in _text(page, "verdict")
+    assert "There is no previous run to measure drift from." in _text(page, "data")
+    assert "chart-slices-change" not in page
+    assert "test" not in json.dumps(_specs(page)["chart-rows"])
+
+
+def test_a_stopped_run_says_what_stopped_it() -> None:
+    page = render(example_facts.stopped())
+    assert f"mother_race: found {example_facts.NASTY!r} in 3% of examples" in _text(page, "verdict")
+    for section in ("slices", "errors", "training"):
+        assert "The gate stopped the run before" in _text(page, section)
+    assert "AnomalyGate 7 failed" in _text(page, "provenance")
+
+
+def test_a_run_that_failed_at_once_has_its_page() -> None:
+    page = render(example_facts.nothing())
+    assert "BigQueryExampleGen: no disk" in _text(page, "verdict")
+    for section in ("slices", "errors", "data", "training"):
+        assert "so there is nothing to show here" in _text(page, section)
+    assert "There are no executions to show" in _text(page, "provenance")
+
+
+def test_references_stand_alone_where_nothing_was_evaluated() -> None:
+    facts = example_facts.rich()
+    page = render(replace(facts, verdict=replace(facts.verdict, overall=None)))
+    assert f"gradient-boosted tree 1.0291 0.8090 {DASH}" in _text(page, "verdict")
+
+
+def test_what_is_not_a_number_is_said_and_left_out_of_charts() -> None:
+    facts = example_facts.rich()
+    odd = replace(facts.slices[1], rmse=replace(facts.slices[1].rmse, value=math.nan))
+    page = render(replace(facts, slices=(facts.slices[0], odd)))
+    assert "92 not a number" in _text(page, "slices")
+    assert "NaN" not in json.dumps(_specs(page)["chart-slices-rmse"])
+
+
+def test_comparison_shows_what_differs() -> None:
+    a, b = example_facts.rich(), example_facts.without_baseline()
+    changed = replace(
+        b,
+        run_id="20261124-000000",
+        slices=(replace(b.slices[0], rmse=replace(b.slices[0].rmse, value=1.0245)), *b.slices[1:]),
+        provenance=replace(
+            b.provenance,
+            settings={**b.provenance.settings, "train_steps": "500"},
+            queries={**b.provenance.queries, "eval": "SELECT 2"},
+        ),
+    )
+    page = render_comparison(a, changed)
+    assert "A: not blessed" in _text(page, "verdicts")
+    assert f"all examples of the split 12,420 12,420 1.034 1.024 {MINUS}0.010" in _text(
+        page, "metrics"
+    )
+    data = _text(page, "inputs")
+    assert f"test 12,266 {DASH} {DASH}" in data
+    assert "+SELECT 2" in data
+    settings = _text(page, "choices")
+    assert "train_steps 3000 500 differs" in settings
+    assert settings.index("train_steps") < settings.index("source")
+
+
+def test_runs_without_metrics_can_be_compared() -> None:
+    page = render_comparison(example_facts.stopped(), example_facts.nothing())
+    assert "Neither run got to the evaluation" in _text(page, "metrics")

@@ -2,7 +2,7 @@
 
 Defaults, then a TOML file, then the environment, then flags; each overrules the one before. This is
 the only place where such a choice has its default, its unit and its check. How they are read is
-`pipeline/cli/config.py`'s; what Vertex AI adds, `pipeline/vertex/settings.py`'s.
+`pipeline/cli/config.py`'s; what Vertex AI adds, `pipeline/vertex/vertex_settings.py`'s.
 """
 
 from __future__ import annotations

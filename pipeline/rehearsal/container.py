@@ -15,10 +15,10 @@ from pipeline.rehearsal import placeholders
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.environment import LOOPBACK
 from pipeline.rehearsal.processes import Processes, end_of
-from pipeline.rehearsal.replaced import talks_to_vertex
+from pipeline.rehearsal.replacements import talks_to_vertex
 from pipeline.rehearsal.spec import Job, Task
 from pipeline.rehearsal.store import Artifact, Outputs, Store, cache_key
-from pipeline.rehearsal.service import Vertex
+from pipeline.rehearsal.vertex_service import Vertex
 from pipeline.cli.status import State
 
 Json = dict[str, Any]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from pipeline.vertex.resource_names import form
+from pipeline.vertex.resource_names import matching
 
 Service = Literal[
     "aiplatform",
@@ -34,5 +34,5 @@ ADDRESSES: dict[Service, str] = {
 Address = Annotated[
     str,
     AfterValidator(lambda address: address.rstrip("/")),
-    form(r"https?://[^/\s]+", "https://us-central1-aiplatform-mine.p.googleapis.com"),
+    matching(r"https?://[^/\s]+", "https://us-central1-aiplatform-mine.p.googleapis.com"),
 ]

@@ -16,7 +16,7 @@ from google.cloud.aiplatform_v1.services.pipeline_service import PipelineService
 from google.cloud.aiplatform_v1.services.schedule_service import ScheduleServiceClient
 
 from pipeline.vertex.addresses import Service
-from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.vertex_settings import VertexSettings
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 

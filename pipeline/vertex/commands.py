@@ -12,7 +12,7 @@ from rich.console import Console
 from common.errors import UserError
 from pipeline.cli.console import log_to, show_error
 from pipeline.cli.status import Exit
-from pipeline.vertex.settings import COMMANDS, VertexSettings, load_settings
+from pipeline.vertex.vertex_settings import COMMANDS, VertexSettings, load_settings
 
 
 def main(arguments: Sequence[str]) -> int:

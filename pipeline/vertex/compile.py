@@ -15,8 +15,8 @@ from common.errors import UserError
 from pipeline.pipeline import create_pipeline
 from pipeline.vertex.engines import vertex_engines
 from pipeline.vertex.options import Compile
-from pipeline.vertex.settings import VertexSettings
-from pipeline.vertex.tasks import tasks_in_order
+from pipeline.vertex.task_order import tasks_in_order
+from pipeline.vertex.vertex_settings import VertexSettings
 
 Job = dict[str, Any]
 """A PipelineJob of Vertex AI, as JSON: `pipelineSpec`, `runtimeConfig`, `displayName`, `labels`."""
@@ -37,7 +37,7 @@ def compile_job(settings: VertexSettings) -> Job:
     config = tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(
         default_image=settings.image,
         default_commands=[
-            *("python", "-m", "pipeline.vertex.container"),
+            *("python", "-m", "pipeline.vertex.entry_point"),
             f"--task-timeout={60 * settings.task_timeout}",
         ],
         use_pipeline_spec_2_1=True,

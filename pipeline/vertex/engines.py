@@ -8,8 +8,8 @@ from tfx import v1 as tfx
 
 from pipeline.curated import name_by_content
 from pipeline.pipeline import Engines, to_folder
-from pipeline.vertex.settings import VertexSettings
 from pipeline.vertex.trainer import Trainer, training_config
+from pipeline.vertex.vertex_settings import VertexSettings
 
 X = tfx.extensions.google_cloud_ai_platform
 

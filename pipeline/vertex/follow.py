@@ -23,8 +23,8 @@ from pipeline.cli.console import Progress
 from pipeline.cli.status import Exit, State
 from pipeline.vertex.cloud import TIMEOUT, Cloud
 from pipeline.vertex.failures import explain_task
-from pipeline.vertex.settings import VertexSettings
-from pipeline.vertex.tasks import tasks_in_order
+from pipeline.vertex.task_order import tasks_in_order
+from pipeline.vertex.vertex_settings import VertexSettings
 
 PAGES = "https://console.cloud.google.com"
 

@@ -12,11 +12,11 @@ from pipeline.cli.console import Progress, shortened, show_places
 from pipeline.cli.interrupts import Interrupts
 from pipeline.cli.status import Exit
 from pipeline.rehearsal.outcome import Rehearsed
-from pipeline.rehearsal.rehearsal import ENVIRONMENT, rehearse
-from pipeline.rehearsal.replaced import replacements
+from pipeline.rehearsal.replacements import replacements
+from pipeline.rehearsal.spec_runner import ENVIRONMENT, rehearse
 from pipeline.settings import SAMPLE, SAMPLE_FILE
 from pipeline.vertex.options import Rehearse
-from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.vertex_settings import VertexSettings
 
 
 def run(settings: VertexSettings, options: Rehearse, console: Console) -> int:

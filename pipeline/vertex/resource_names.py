@@ -12,7 +12,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator
 
 
-def form(pattern: str, example: str) -> AfterValidator:
+def matching(pattern: str, example: str) -> AfterValidator:
     """Asks for text of a form.
 
     Args:
@@ -55,28 +55,28 @@ _PROJECT = rf"([a-z0-9.-]+:)?{_ID}"
 _REGION = r"[a-z]+-[a-z]+\d+"
 _IMAGE_NAME = r"[\w.-]+(:\d+)?(/[\w.-]+)+"
 
-Project = Annotated[str, form(_PROJECT, "my-project, an id and not a name or a number")]
-Region = Annotated[str, form(_REGION, "us-central1, a region and not a zone")]
+Project = Annotated[str, matching(_PROJECT, "my-project, an id and not a name or a number")]
+Region = Annotated[str, matching(_REGION, "us-central1, a region and not a zone")]
 ServiceAccount = Annotated[
     str,
-    form(r"[\w-]+@[\w.-]+\.gserviceaccount\.com", "runner@my-project.iam.gserviceaccount.com"),
+    matching(r"[\w-]+@[\w.-]+\.gserviceaccount\.com", "runner@my-project.iam.gserviceaccount.com"),
 ]
 # What an image without a tag is changes from day to day.
 Image = Annotated[
     str,
-    form(
+    matching(
         rf"{_IMAGE_NAME}(:[\w.-]+|@sha256:[0-9a-f]{{64}})",
         "us-central1-docker.pkg.dev/my-project/natality/natality:1, with a tag or a digest",
     ),
 ]
-MachineType = Annotated[str, form(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", "n2-standard-4")]
-Accelerator = Annotated[str, form(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", "NVIDIA_L4")]
+MachineType = Annotated[str, matching(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", "n2-standard-4")]
+Accelerator = Annotated[str, matching(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", "NVIDIA_L4")]
 Network = Annotated[
-    str, form(r"projects/\d+/global/networks/[\w-]+", "projects/123456/global/networks/default")
+    str, matching(r"projects/\d+/global/networks/[\w-]+", "projects/123456/global/networks/default")
 ]
 Subnetwork = Annotated[
     str,
-    form(
+    matching(
         rf"(https://www\.googleapis\.com/compute/v1/)?(projects/{_PROJECT}/)?"
         rf"regions/{_REGION}/subnetworks/[\w-]+",
         "regions/us-central1/subnetworks/default",
@@ -84,7 +84,7 @@ Subnetwork = Annotated[
 ]
 TensorBoard = Annotated[
     str,
-    form(
+    matching(
         rf"projects/[\w:.-]+/locations/{_REGION}/tensorboards/\d+",
         "projects/123456/locations/us-central1/tensorboards/789",
     ),
@@ -92,14 +92,16 @@ TensorBoard = Annotated[
 Folder = Annotated[
     str,
     AfterValidator(lambda uri: uri.rstrip("/")),
-    form(
+    matching(
         r"gs://[a-z0-9][a-z0-9._-]+[a-z0-9](/[^\s/?#\[\]*]+)*", "gs://my-bucket/natality, a folder"
     ),
 ]
-EndpointName = Annotated[str, form(r"[\w -]{1,128}", "natality, at most 128 letters and digits")]
-LabelKey = Annotated[str, form(r"[a-z][a-z0-9_-]{0,62}", "team, in lower case")]
-LabelValue = Annotated[str, form(r"[a-z0-9_-]{0,63}", "paediatrics, in lower case")]
+EndpointName = Annotated[
+    str, matching(r"[\w -]{1,128}", "natality, at most 128 letters and digits")
+]
+LabelKey = Annotated[str, matching(r"[a-z][a-z0-9_-]{0,62}", "team, in lower case")]
+LabelValue = Annotated[str, matching(r"[a-z0-9_-]{0,63}", "paediatrics, in lower case")]
 Cron = Annotated[str, AfterValidator(_check_cron)]
-JobId = Annotated[str, form(r"[a-z][a-z0-9-]{0,127}", "natality-20260101-060000-1a2b")]
+JobId = Annotated[str, matching(r"[a-z][a-z0-9-]{0,127}", "natality-20260101-060000-1a2b")]
 TimeZone = Annotated[str, AfterValidator(_check_time_zone)]
 SpecFile = Annotated[Path, AfterValidator(_check_spec)]

@@ -14,15 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from common.errors import UserError
-from pipeline.vertex import options as chosen
+from pipeline.vertex import options as command_options
 from pipeline.vertex.cloud import CALL, Cloud
-from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.vertex_settings import VertexSettings
 
 SHOWN = 3
 """How many of the next runs are shown."""
 
 
-def run(settings: VertexSettings, options: chosen.Schedule, console: Console) -> int:
+def run(settings: VertexSettings, options: command_options.Schedule, console: Console) -> int:
     """Creates, lists, pauses, resumes or deletes a schedule.
 
     Args:
@@ -81,14 +81,17 @@ def next_runs(cron: str, now: datetime | None = None) -> list[datetime]:
     return list(itertools.islice(CronSim(expression, start), SHOWN))
 
 
-def _create(settings: VertexSettings, options: chosen.CreateSchedule, console: Console) -> int:
-    from pipeline.vertex.request import pipeline_job  # Loads TFX, which the others do without.
+def _create(
+    settings: VertexSettings, options: command_options.CreateSchedule, console: Console
+) -> int:
+    from pipeline.vertex.job_request import pipeline_job  # Loads TFX, which the others do without.
     from pipeline.vertex.start import upload_schema
 
     cloud = Cloud(settings)
-    if there := _named(settings, cloud, options.name):
+    if existing := _named(settings, cloud, options.name):
         raise UserError(
-            f"There is a schedule {options.name} already, {_state(there[0])}, at {there[0].cron}.",
+            f"There is a schedule {options.name} already, {_state(existing[0])}, "
+            f"at {existing[0].cron}.",
             f"Delete it first with 'vertex_runner.py schedule delete {options.name}', "
             "or choose another name.",
         )

@@ -12,8 +12,8 @@ from common.errors import UserError
 from pipeline.vertex.cloud import CALL, Cloud
 from pipeline.vertex.engines import schema_uri
 from pipeline.vertex.follow import run_page
-from pipeline.vertex.request import create_request
-from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.job_request import create_request
+from pipeline.vertex.vertex_settings import VertexSettings
 
 
 def start(settings: VertexSettings, cloud: Cloud, console: Console) -> str:

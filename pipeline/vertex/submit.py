@@ -7,7 +7,7 @@ from rich.console import Console
 from pipeline.vertex.cloud import CALL, Cloud
 from pipeline.vertex.follow import follow
 from pipeline.vertex.options import Submit
-from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.vertex_settings import VertexSettings
 
 
 def run(settings: VertexSettings, options: Submit, console: Console) -> int:
@@ -27,10 +27,12 @@ def run(settings: VertexSettings, options: Submit, console: Console) -> int:
         google.auth.exceptions.GoogleAuthError: If there are no credentials that are good.
     """
     if options.dry_run:
-        from pipeline.vertex import request  # Loads TFX, which a run that goes on can do without.
+        from pipeline.vertex import (
+            job_request,  # Loads TFX, which a run that goes on can do without.
+        )
 
-        told = request.as_text(settings, request.create_request(settings))
-        console.print(told, markup=False, soft_wrap=True)
+        text = job_request.as_text(settings, job_request.create_request(settings))
+        console.print(text, markup=False, soft_wrap=True)
         return 0
     cloud = Cloud(settings)
     if options.cancel:

@@ -12,14 +12,14 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils
 
 from pipeline.vertex.scales import worker_pools
-from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.vertex_settings import VertexSettings
 
 X = tfx.extensions.google_cloud_ai_platform
 
 ENVIRONMENT = {"TF_USE_LEGACY_KERAS": "1"}
 """What must be set before Python loads TensorFlow in a training container, whose command is TFX's.
 
-`pipeline/vertex/container.py` sees to it for all other tasks.
+`pipeline/vertex/entry_point.py` sees to it for all other tasks.
 """
 
 

@@ -13,8 +13,8 @@ import image
 import pytest
 import storage
 from compiled import BUCKET
+from dataflow_service import Dataflow
 from image import CHECKOUT
-from service import Dataflow
 from workers import Workers
 
 

@@ -13,7 +13,7 @@ from image import CHECKOUT, stages
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from pipeline.vertex.settings import VertexSettings, load_settings
+from pipeline.vertex.vertex_settings import VertexSettings, load_settings
 
 BUILT_IN = {"PROJECT_ID": "my-project", "BUILD_ID": "b-1"}
 DURATION = r"\d+s"

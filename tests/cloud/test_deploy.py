@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from image import CHECKOUT
 
-from pipeline.vertex.settings import VertexSettings, load_settings
+from pipeline.vertex.vertex_settings import VertexSettings, load_settings
 
 DOCS = (CHECKOUT / "docs" / "deploy.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from compiled import ACCOUNT, BUCKET, IMAGE, PROJECT, command, compiled, output_properties
-from service import Dataflow, Job
+from dataflow_service import Dataflow, Job
 
 CHECKOUT = Path(__file__).parents[2]
 SUBNETWORK = f"https://www.googleapis.com/compute/v1/projects/{PROJECT}/regions/us-central1/subnetworks/inner"

@@ -128,7 +128,7 @@ def test_nothing_is_compiled_when_a_container_starts(image_python: Path):
 
 @pytest.mark.slow
 @pytest.mark.cloud
-@pytest.mark.parametrize("module", [ENTRY_POINT, "pipeline.vertex.container"])
+@pytest.mark.parametrize("module", [ENTRY_POINT, "pipeline.vertex.entry_point"])
 def test_the_entry_points_of_tasks_work_in_it(image_python: Path, tmp_path: Path, module: str):
     ended = run(image_python, tmp_path, "-m", module)
     assert ended.returncode == 2

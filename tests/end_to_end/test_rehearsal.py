@@ -21,7 +21,7 @@ from checkout import PROJECT, QUICK, environment
 from models.features import FEATURES
 from models.names import PREDICTION, SERVING
 from models.request import parse_request
-from pipeline.vertex.settings import SERVING_IMAGE
+from pipeline.vertex.vertex_settings import SERVING_IMAGE
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.vertex.compile import Job, compile_job
-from pipeline.vertex.settings import load_settings
+from pipeline.vertex.vertex_settings import load_settings
 
 PROJECT = "my-project"
 BUCKET = "my-bucket"

@@ -13,20 +13,25 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.status import Exit
-from pipeline.vertex.check import here as checks_here
-from pipeline.vertex.check import places as checks_places
-from pipeline.vertex.check import project as checks_project
-from pipeline.vertex.check.result import Finding, There, Verdict, right, unknown, wrong
+from pipeline.vertex.check import local_checks, place_checks, project_checks
+from pipeline.vertex.check.check_result import (
+    CheckResult,
+    CheckStatus,
+    Target,
+    failed,
+    not_asked,
+    passed,
+)
 from pipeline.vertex.cloud import Cloud
 from pipeline.vertex.failures import explain
 from pipeline.vertex.options import Check
-from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.vertex_settings import VertexSettings
 
 MARKS = {
-    Verdict.RIGHT: ("✓", "green"),
-    Verdict.NOTE: ("!", "yellow"),
-    Verdict.WRONG: ("✗", "bold red"),
-    Verdict.UNKNOWN: ("?", "dim"),
+    CheckStatus.PASSED: ("✓", "green"),
+    CheckStatus.WARNING: ("!", "yellow"),
+    CheckStatus.FAILED: ("✗", "bold red"),
+    CheckStatus.NOT_ASKED: ("?", "dim"),
 }
 
 
@@ -41,73 +46,73 @@ def run(settings: VertexSettings, options: Check, console: Console) -> int:
     Returns:
         Zero if nothing is wrong, one if something is.
     """
-    counts: Counter[Verdict] = Counter()
-    for name, finding in findings(settings):
-        _show(console, name, finding)
-        counts[finding.verdict] += 1
+    counts: Counter[CheckStatus] = Counter()
+    for name, result in results(settings):
+        _show(console, name, result)
+        counts[result.status] += 1
     console.print(
         "\n"
-        + ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
+        + ", ".join(f"{counts[status]} {status.value}" for status in CheckStatus if counts[status])
     )
-    return Exit.FAILED if counts[Verdict.WRONG] else Exit.DONE
+    return Exit.FAILED if counts[CheckStatus.FAILED] else Exit.DONE
 
 
-def findings(settings: VertexSettings) -> Iterator[tuple[str, Finding]]:
+def results(settings: VertexSettings) -> Iterator[tuple[str, CheckResult]]:
     """What each check finds, as soon as it does.
 
     Args:
         settings: What the user chose.
 
     Yields:
-        Name and finding.
+        Name and result.
     """
-    for name, check_here in checks_here.CHECKS.items():
-        yield name, check_here(settings)
-    there, finding = _credentials(settings)
-    yield "credentials", finding
-    for name, check_there in (checks_project.CHECKS | checks_places.CHECKS).items():
-        if there is None:
-            yield name, unknown("see credentials")
+    for name, local_check in local_checks.CHECKS.items():
+        yield name, local_check(settings)
+    target, result = _credentials(settings)
+    yield "credentials", result
+    for name, cloud_check in (project_checks.CHECKS | place_checks.CHECKS).items():
+        if target is None:
+            yield name, not_asked("see credentials")
         else:
-            yield name, _asked(lambda check=check_there: check(there), settings)
+            yield name, _asked(lambda check=cloud_check: check(target), settings)
 
 
-def _credentials(settings: VertexSettings) -> tuple[There | None, Finding]:
+def _credentials(settings: VertexSettings) -> tuple[Target | None, CheckResult]:
     try:
         cloud = Cloud(settings)
     except TransportError as error:
-        return None, _because(unknown, error, settings)
+        return None, _because(not_asked, error, settings)
     except GoogleAuthError as error:
-        return None, _because(wrong, error, settings)
+        return None, _because(failed, error, settings)
     whose = f", of {cloud.account}" if cloud.account else ""
-    return There(settings, cloud), right(f"are good{whose}")
+    return Target(settings, cloud), passed(f"are good{whose}")
 
 
-def _asked(check: Callable[[], Finding], settings: VertexSettings) -> Finding:
+def _asked(check: Callable[[], CheckResult], settings: VertexSettings) -> CheckResult:
     """What a check finds; if Google Cloud refuses to tell, why."""
     try:
         return check()
     except (GoogleAPICallError, GoogleAuthError, RequestException) as error:
-        return _because(unknown, error, settings)
+        return _because(not_asked, error, settings)
 
 
 def _because(
-    finding: Callable[[str, str], Finding], error: Exception, settings: VertexSettings
-) -> Finding:
+    result: Callable[[str, str], CheckResult], error: Exception, settings: VertexSettings
+) -> CheckResult:
     explained = explain(error, settings.project)
     if explained is None:
         raise error
-    return finding(explained.cause, explained.cure)
+    return result(explained.cause, explained.cure)
 
 
-def _show(console: Console, name: str, finding: Finding) -> None:
-    mark, style = MARKS[finding.verdict]
+def _show(console: Console, name: str, result: CheckResult) -> None:
+    mark, style = MARKS[result.status]
     table = Table.grid(padding=(0, 1))
     table.add_column(width=1)
     table.add_column(width=15)
     table.add_column(overflow="fold")
-    table.add_row(Text(mark, style), name, Text(finding.text))
-    if finding.cure:
-        plain = finding.verdict is Verdict.WRONG
-        table.add_row("", "", Text(finding.cure, "none" if plain else "dim"))
+    table.add_row(Text(mark, style), name, Text(result.text))
+    if result.cure:
+        plain = result.status is CheckStatus.FAILED
+        table.add_row("", "", Text(result.cure, "none" if plain else "dim"))
     console.print(table)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.rehearsal.environment import Environment
 from pipeline.rehearsal.outcome import Rehearsed
-from pipeline.rehearsal.rehearsal import rehearse
+from pipeline.rehearsal.spec_runner import rehearse
 from pipeline.cli.status import State
 
 Json = dict[str, Any]

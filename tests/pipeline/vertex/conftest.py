@@ -9,7 +9,7 @@ import storage
 from google_cloud import GoogleCloud
 
 from pipeline.vertex.addresses import ADDRESSES
-from pipeline.vertex.settings import VertexSettings, load_settings
+from pipeline.vertex.vertex_settings import VertexSettings, load_settings
 
 REQUIRED = (
     *("--project", "my-project"),

@@ -12,12 +12,12 @@ import pytest
 import storage
 from google_cloud import GoogleCloud, Request, refusal
 
-from pipeline.vertex.check.here import locked_versions
-from pipeline.vertex.check.places import image
-from pipeline.vertex.check.result import There, Verdict
+from pipeline.vertex.check.check_result import CheckStatus, Target
+from pipeline.vertex.check.local_checks import locked_versions
+from pipeline.vertex.check.place_checks import image
 from pipeline.vertex.cloud import Cloud
 from pipeline.vertex.commands import main
-from pipeline.vertex.settings import load_settings
+from pipeline.vertex.vertex_settings import load_settings
 
 PROJECT = "/v1/projects/my-project"
 PLACE = f"{PROJECT}/locations/us-central1"
@@ -69,7 +69,7 @@ Checked = Callable[..., tuple[int, dict[str, str]]]
 
 @pytest.fixture
 def checked(online: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> Checked:
-    """Exit status, and what is told about each thing: its mark, the finding and the cure."""
+    """Exit status, and what is told about each thing: its mark, the result and the cure."""
 
     def check(*flags: str) -> tuple[int, dict[str, str]]:
         status = main([*online, *flags, "check"])
@@ -91,7 +91,7 @@ def checked(online: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> Check
 def test_all_in_place(in_place: GoogleCloud, checked: Checked):
     status, told = checked()
     assert status == 0
-    assert told["in all"] == "17 right", told
+    assert told["in all"] == "17 passed", told
     assert told["image"].endswith("us-central1-docker.pkg.dev/my-project/natality/natality:1")
     assert told["quota"] == "✓ N2_CPUS has 160 left, enough for 40"
     assert "as locked" in told["versions"]
@@ -208,7 +208,7 @@ def test_one_thing_wrong_is_told_with_its_cure(
     assert status == 1
     assert told[name].startswith("✗"), told
     assert said in told[name]
-    assert told["in all"] == "16 right, 1 wrong"
+    assert told["in all"] == "16 passed, 1 failed"
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_what_may_not_be_asked_is_told(in_place: GoogleCloud, checked: Checked):
     assert status == 0
     assert told["subnetwork"].startswith("? You lack the permission compute.subnetworks.get")
     assert "roles/compute.viewer" in told["subnetwork"]
-    assert told["in all"] == "16 right, 1 not asked"
+    assert told["in all"] == "16 passed, 1 not asked"
 
 
 def test_a_bucket_of_others_is_not_ours(in_place: GoogleCloud, checked: Checked):
@@ -266,9 +266,9 @@ def test_no_token_is_shown_to_registries_that_are_not_google_s(google: GoogleClo
             *("--image", f"{host}/someone/natality:1"),
         ]
     )
-    finding = image(There(settings, cast(Cloud, None)))  # Asking would fail.
-    assert finding.verdict is Verdict.UNKNOWN
-    assert host in finding.text
+    result = image(Target(settings, cast(Cloud, None)))  # Asking would fail.
+    assert result.status is CheckStatus.NOT_ASKED
+    assert host in result.text
 
 
 def test_without_a_network_all_else_is_checked(checked: Checked, tmp_path: Path):
@@ -279,7 +279,7 @@ def test_without_a_network_all_else_is_checked(checked: Checked, tmp_path: Path)
     assert told["spec"].startswith("✓ compiles to ")
     assert told["credentials"].startswith("? Google Cloud can't be reached at 127.0.0.1")
     assert told["bucket"] == "? see credentials"
-    assert told["in all"] == "3 right, 14 not asked"
+    assert told["in all"] == "3 passed, 14 not asked"
 
 
 def test_bad_credentials_are_wrong(google: GoogleCloud, checked: Checked):
@@ -287,7 +287,7 @@ def test_bad_credentials_are_wrong(google: GoogleCloud, checked: Checked):
     status, told = checked()
     assert status == 1
     assert told["credentials"].startswith("✗ The credentials for Google Cloud have expired")
-    assert told["in all"] == "3 right, 1 wrong, 13 not asked"
+    assert told["in all"] == "3 passed, 1 failed, 13 not asked"
 
 
 def test_a_lock_is_read_for_this_python(tmp_path: Path):

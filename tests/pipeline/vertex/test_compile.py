@@ -23,8 +23,8 @@ from tfx.orchestration.kubeflow.v2.container import (
 
 from pipeline.vertex.commands import main
 from pipeline.vertex.compile import Job, compile_job, tasks_in_order, to_text
-from pipeline.vertex.container import register_artifacts
-from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.entry_point import register_artifacts
+from pipeline.vertex.vertex_settings import VertexSettings
 from report.artifact import HTML
 
 PROJECT = Path(__file__).parents[3]
@@ -103,7 +103,7 @@ def test_containers_run_our_image_and_entry_point(vertex_settings: Load):
     settings = vertex_settings("--task-timeout", "500")
     for container in containers(compile_job(settings)).values():
         assert container["image"] == settings.image
-        assert container["command"][:3] == ["python", "-m", "pipeline.vertex.container"]
+        assert container["command"][:3] == ["python", "-m", "pipeline.vertex.entry_point"]
         assert container["command"][3:] == ["--task-timeout=30000"]
 
 
@@ -271,7 +271,7 @@ def test_a_container_finds_the_class_of_a_page():
 def test_a_task_that_takes_too_long_is_given_up():
     # TFX's entry point alone takes longer to load.
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.vertex.container", "--task-timeout=1"],
+        [sys.executable, "-m", "pipeline.vertex.entry_point", "--task-timeout=1"],
         cwd=PROJECT,
         capture_output=True,
         text=True,

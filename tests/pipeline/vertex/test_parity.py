@@ -16,7 +16,7 @@ from pipeline.pipeline import create_pipeline
 from pipeline.settings import load_settings
 from pipeline.vertex.compile import compile_job, tasks_in_order
 from pipeline.vertex.engines import vertex_engines
-from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.vertex_settings import VertexSettings
 
 DIFFERENT = {
     ("BigQueryExampleGen", "custom_config"): "tells the embedded warehouse where births are",

@@ -22,7 +22,7 @@ from google_cloud import GoogleCloud, Request, refusal
 
 from pipeline.vertex.commands import main
 from pipeline.vertex.compile import compile_job
-from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.vertex_settings import VertexSettings
 
 Load = Callable[..., VertexSettings]
 

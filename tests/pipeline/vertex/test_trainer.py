@@ -12,8 +12,8 @@ from tfx.types import standard_artifacts
 from tfx.utils import json_utils
 
 from models.task import log_folder
-from pipeline.vertex.settings import VertexSettings
 from pipeline.vertex.trainer import Executor, training_config
+from pipeline.vertex.vertex_settings import VertexSettings
 
 
 def test_curves_of_a_job_go_to_the_model_run(

@@ -11,7 +11,7 @@ import pytest
 from common.errors import UserError
 from pipeline.cli.config import meanings
 from pipeline.vertex.scales import SCALES
-from pipeline.vertex.settings import VertexSettings, load_settings
+from pipeline.vertex.vertex_settings import VertexSettings, load_settings
 
 EXAMPLE = Path(__file__).parents[3] / "vertex.toml.example"
 

@@ -14,11 +14,11 @@ from pipeline.rehearsal.container import Container
 from pipeline.rehearsal.environment import Environment
 from pipeline.rehearsal.outcome import Rehearsed, conclude
 from pipeline.rehearsal.processes import Processes
-from pipeline.rehearsal.replaced import replaced
+from pipeline.rehearsal.replacements import replaced
 from pipeline.rehearsal.spec import Job
 from pipeline.rehearsal.store import Store
-from pipeline.rehearsal.tasks import Tasks, observed
-from pipeline.rehearsal.service import Vertex
+from pipeline.rehearsal.task_runner import Tasks, observed
+from pipeline.rehearsal.vertex_service import Vertex
 from pipeline.settings import ROOT
 from pipeline.cli.status import Observer, State
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from pipeline.vertex.check.result import CheckThere, Finding, There, note, right, wrong
+from pipeline.vertex.check.check_result import (
+    CheckResult,
+    CloudCheck,
+    Target,
+    failed,
+    passed,
+    warning,
+)
 from pipeline.vertex.failures import enable, grant, role_for
 
 APIS = (
@@ -36,19 +43,19 @@ repository may be granted there."""
 ALL_ROLES = {"roles/editor", "roles/owner"}
 
 
-def project(there: There) -> Finding:
+def project(target: Target) -> CheckResult:
     """The project is there, and in use."""
-    state = there.project.get("lifecycleState", "ACTIVE")
+    state = target.project.get("lifecycleState", "ACTIVE")
     if state != "ACTIVE":
-        return wrong(f"is {state.lower()}", "Restore it, or name another project.")
-    return right(f"{there.settings.project}, number {there.project['projectNumber']}")
+        return failed(f"is {state.lower()}", "Restore it, or name another project.")
+    return passed(f"{target.settings.project}, number {target.project['projectNumber']}")
 
 
-def apis(there: There) -> Finding:
+def apis(target: Target) -> CheckResult:
     """Every API that a run uses is enabled."""
-    parent = f"projects/{there.settings.project}"
+    parent = f"projects/{target.settings.project}"
     names = [f"{parent}/services/{api}.googleapis.com" for api in APIS]
-    answer = there.cloud.ask(
+    answer = target.cloud.ask(
         "serviceusage", f"v1/{parent}/services:batchGet", params={"names": names}
     )
     disabled = [
@@ -57,46 +64,46 @@ def apis(there: There) -> Finding:
         if service.get("state") != "ENABLED"
     ]
     if disabled:
-        return wrong(
+        return failed(
             f"not enabled: {', '.join(disabled)}",
-            enable(" ".join(disabled), there.settings.project),
+            enable(" ".join(disabled), target.settings.project),
         )
-    return right(f"all {len(APIS)} are enabled")
+    return passed(f"all {len(APIS)} are enabled")
 
 
-def permissions(there: There) -> Finding:
+def permissions(target: Target) -> CheckResult:
     """Who asks may start runs and schedule them."""
-    path = f"v1/projects/{there.settings.project}:testIamPermissions"
-    answer = there.cloud.ask("cloudresourcemanager", path, body={"permissions": PERMISSIONS})
+    path = f"v1/projects/{target.settings.project}:testIamPermissions"
+    answer = target.cloud.ask("cloudresourcemanager", path, body={"permissions": PERMISSIONS})
     missing = sorted(set(PERMISSIONS) - set(answer.get("permissions", [])))
     if missing:
         roles = sorted({role_for(permission) for permission in missing})
-        return wrong(
+        return failed(
             f"you lack {', '.join(missing)}",
             f"Ask the project's owner for {', '.join(roles)}.",
         )
-    return right("you may start runs, cancel them and put them on a schedule")
+    return passed("you may start runs, cancel them and put them on a schedule")
 
 
-def service_accounts(there: There) -> Finding:
+def service_accounts(target: Target) -> CheckResult:
     """The identities of tasks and workers are there, and may be acted as."""
     accounts = sorted(
         {
-            there.settings.service_account,
-            there.settings.dataflow_service_account or there.settings.service_account,
+            target.settings.service_account,
+            target.settings.dataflow_service_account or target.settings.service_account,
         }
     )
     for account in accounts:
-        if problem := _account(there, account):
+        if problem := _account(target, account):
             return problem
-    return right(f"{', '.join(accounts)}; you may act as it")
+    return passed(f"{', '.join(accounts)}; you may act as it")
 
 
-def roles(there: There) -> Finding:
+def roles(target: Target) -> CheckResult:
     """The service account has the roles that tasks need."""
-    path = f"v1/projects/{there.settings.project}:getIamPolicy"
-    policy = there.cloud.ask("cloudresourcemanager", path, body={})
-    member = f"serviceAccount:{there.settings.service_account}"
+    path = f"v1/projects/{target.settings.project}:getIamPolicy"
+    policy = target.cloud.ask("cloudresourcemanager", path, body={})
+    member = f"serviceAccount:{target.settings.service_account}"
     granted = {
         binding["role"]
         for binding in policy.get("bindings", [])
@@ -105,41 +112,41 @@ def roles(there: There) -> Finding:
     missing = set() if granted & ALL_ROLES else set(RUN_ROLES) - granted
     if missing:
         # A group, a folder above or a role of one's own may grant the same.
-        return note(
+        return warning(
             f"not granted to the service account by name: {', '.join(sorted(missing))}",
             " ".join(
                 [
-                    f"gcloud projects add-iam-policy-binding {there.settings.project}",
+                    f"gcloud projects add-iam-policy-binding {target.settings.project}",
                     f"--member {member} --role ROLE, unless it has them in another way.",
                 ]
             ),
         )
-    return right(f"the service account has {', '.join(sorted(granted))}")
+    return passed(f"the service account has {', '.join(sorted(granted))}")
 
 
-def _account(there: There, account: str) -> Finding | None:
+def _account(target: Target, account: str) -> CheckResult | None:
     from google.api_core.exceptions import NotFound
 
     path = f"v1/projects/-/serviceAccounts/{account}"
     try:
-        found = there.cloud.ask("iam", path)
+        found = target.cloud.ask("iam", path)
     except NotFound:
         name = account.partition("@")[0]
-        return wrong(
+        return failed(
             f"there is no {account}",
-            f"gcloud iam service-accounts create {name} --project {there.settings.project}, or "
+            f"gcloud iam service-accounts create {name} --project {target.settings.project}, or "
             "correct service_account.",
         )
     if found.get("disabled"):
-        return wrong(f"{account} is disabled", f"gcloud iam service-accounts enable {account}")
+        return failed(f"{account} is disabled", f"gcloud iam service-accounts enable {account}")
     act = "iam.serviceAccounts.actAs"
-    answer = there.cloud.ask("iam", f"{path}:testIamPermissions", body={"permissions": [act]})
+    answer = target.cloud.ask("iam", f"{path}:testIamPermissions", body={"permissions": [act]})
     if act not in answer.get("permissions", []):
-        return wrong(f"you may not act as {account}", grant(act))
+        return failed(f"you may not act as {account}", grant(act))
     return None
 
 
-CHECKS: dict[str, CheckThere] = {
+CHECKS: dict[str, CloudCheck] = {
     "project": project,
     "APIs": apis,
     "permissions": permissions,

@@ -8,55 +8,55 @@ from enum import Enum
 from functools import cached_property
 
 from pipeline.vertex.cloud import Cloud
-from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.vertex_settings import VertexSettings
 
 
-class Verdict(Enum):
-    """How a finding is meant."""
+class CheckStatus(Enum):
+    """How a result is meant."""
 
-    RIGHT = "right"
-    NOTE = "worth a look"
-    WRONG = "wrong"
-    UNKNOWN = "not asked"
+    PASSED = "passed"
+    WARNING = "worth a look"
+    FAILED = "failed"
+    NOT_ASKED = "not asked"
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What was found.
 
     Attributes:
-        verdict: Whether a run can go on with it.
+        status: Whether a run can go on with it.
         text: What was seen.
         cure: What to do about it, unless it is right.
     """
 
-    verdict: Verdict
+    status: CheckStatus
     text: str
     cure: str = ""
 
 
-def right(text: str) -> Finding:
-    """A finding that a run can go on with."""
-    return Finding(Verdict.RIGHT, text)
+def passed(text: str) -> CheckResult:
+    """A result that a run can go on with."""
+    return CheckResult(CheckStatus.PASSED, text)
 
 
-def note(text: str, cure: str) -> Finding:
-    """A finding that costs something, or may fail."""
-    return Finding(Verdict.NOTE, text, cure)
+def warning(text: str, cure: str) -> CheckResult:
+    """A result that costs something, or may fail."""
+    return CheckResult(CheckStatus.WARNING, text, cure)
 
 
-def wrong(text: str, cure: str) -> Finding:
-    """A finding that a run fails with."""
-    return Finding(Verdict.WRONG, text, cure)
+def failed(text: str, cure: str) -> CheckResult:
+    """A result that a run fails with."""
+    return CheckResult(CheckStatus.FAILED, text, cure)
 
 
-def unknown(text: str, cure: str = "") -> Finding:
+def not_asked(text: str, cure: str = "") -> CheckResult:
     """What could not be asked, and why."""
-    return Finding(Verdict.UNKNOWN, text, cure)
+    return CheckResult(CheckStatus.NOT_ASKED, text, cure)
 
 
 @dataclass(frozen=True)
-class There:
+class Target:
     """What checks ask about Google Cloud.
 
     Attributes:
@@ -80,5 +80,5 @@ class There:
         return self.cloud.ask("bigquery", path)["location"]
 
 
-CheckHere = Callable[[VertexSettings], Finding]
-CheckThere = Callable[[There], Finding]
+LocalCheck = Callable[[VertexSettings], CheckResult]
+CloudCheck = Callable[[Target], CheckResult]

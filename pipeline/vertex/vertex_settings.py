@@ -12,8 +12,7 @@ from pydantic_settings import CliSubCommand, SettingsConfigDict
 
 from pipeline.cli.config import VERTEX_PREFIX, load
 from pipeline.settings import Settings
-from pipeline.vertex import options
-from pipeline.vertex import resource_names as forms
+from pipeline.vertex import options, resource_names
 from pipeline.vertex.addresses import ADDRESSES, Address, Service
 from pipeline.vertex.scales import SCALES, Scale
 
@@ -35,28 +34,28 @@ class VertexSettings(Settings):
     default_config = Path("vertex.toml")
     incidental = Settings.incidental | {"addresses", *COMMANDS}
 
-    project: forms.Project = Field(
+    project: resource_names.Project = Field(
         description="Google Cloud project that runs all of it and pays, BigQuery included"
     )
-    region: forms.Region = Field(
+    region: resource_names.Region = Field(
         "us-central1", description="region of pipeline, Dataflow, training and endpoint"
     )
-    run_root: forms.Folder = Field(
+    run_root: resource_names.Folder = Field(
         description="gs:// folder for artifacts, checkpoints, schemas and pushed models"
     )
-    temp: forms.Folder | None = Field(
+    temp: resource_names.Folder | None = Field(
         None,
         description="gs:// folder for what BigQuery hands over and Dataflow stages, which may be "
         "deleted after a day; by default, temp below run_root",
     )
-    service_account: forms.ServiceAccount = Field(
+    service_account: resource_names.ServiceAccount = Field(
         description="identity of pipeline, training and Dataflow's workers"
     )
-    image: forms.Image = Field(description="container image that every task runs in")
-    network: forms.Network | None = Field(
+    image: resource_names.Image = Field(description="container image that every task runs in")
+    network: resource_names.Network | None = Field(
         None, description="peered network of training jobs; by default, none"
     )
-    labels: dict[forms.LabelKey, forms.LabelValue] = Field(
+    labels: dict[resource_names.LabelKey, resource_names.LabelValue] = Field(
         {}, description="labels of all that costs money, as name=value"
     )
     addresses: dict[Service, Address] = Field(
@@ -68,7 +67,7 @@ class VertexSettings(Settings):
         360, ge=10, le=10_000, description="minutes after which a task is given up"
     )
 
-    dataflow_machine_type: forms.MachineType = Field(
+    dataflow_machine_type: resource_names.MachineType = Field(
         "n2-standard-4", description="machine type of Dataflow's workers"
     )
     dataflow_workers: int = Field(
@@ -78,7 +77,7 @@ class VertexSettings(Settings):
         10, ge=1, le=1000, description="most workers that a Dataflow job may grow to"
     )
     dataflow_disk: int = Field(50, ge=30, le=10_000, description="disk of a worker, in GB")
-    dataflow_subnetwork: forms.Subnetwork | None = Field(
+    dataflow_subnetwork: resource_names.Subnetwork | None = Field(
         None, description="subnetwork of the workers; by default, that of the default network"
     )
     dataflow_public_ips: bool = Field(
@@ -86,13 +85,13 @@ class VertexSettings(Settings):
         description="give workers public addresses; without, the subnetwork needs Private Google "
         "Access",
     )
-    dataflow_service_account: forms.ServiceAccount | None = Field(
+    dataflow_service_account: resource_names.ServiceAccount | None = Field(
         None, description="identity of the workers; by default, service_account"
     )
     dataflow_timeout: int = Field(
         180, ge=10, le=10_000, description="minutes after which Dataflow cancels a job"
     )
-    dataflow_image: forms.Image | None = Field(
+    dataflow_image: resource_names.Image | None = Field(
         None, description="container image of the workers; by default, image"
     )
     dataflow_setup_file: str | None = Field(
@@ -111,17 +110,17 @@ class VertexSettings(Settings):
     training_timeout: int = Field(
         240, ge=10, le=10_000, description="minutes after which Vertex AI cancels training"
     )
-    tensorboard: forms.TensorBoard | None = Field(
+    tensorboard: resource_names.TensorBoard | None = Field(
         None, description="TensorBoard instance that shows training as it goes; by default, none"
     )
 
     push_to: Literal["endpoint", "storage"] = Field(
         "endpoint", description="deploy a blessed model to an endpoint, or only store it"
     )
-    endpoint: forms.EndpointName = Field(
+    endpoint: resource_names.EndpointName = Field(
         "natality", description="name of the endpoint; created if there is none"
     )
-    endpoint_machine_type: forms.MachineType = Field(
+    endpoint_machine_type: resource_names.MachineType = Field(
         "n2-standard-2", description="machine type that serves"
     )
     endpoint_min_replicas: int = Field(
@@ -136,7 +135,9 @@ class VertexSettings(Settings):
         le=100,
         description="per cent of requests that the new model gets; models before it share the rest",
     )
-    serving_image: forms.Image = Field(SERVING_IMAGE, description="container image that serves")
+    serving_image: resource_names.Image = Field(
+        SERVING_IMAGE, description="container image that serves"
+    )
 
     check: CliSubCommand[options.Check]
     compile: CliSubCommand[options.Compile]
@@ -190,8 +191,8 @@ class VertexSettings(Settings):
         Returns:
             Such as https://iam.googleapis.com.
         """
-        chosen = self.addresses.get(service, ADDRESSES[service])
-        return chosen.format(region=self.region, registry=registry)
+        address = self.addresses.get(service, ADDRESSES[service])
+        return address.format(region=self.region, registry=registry)
 
     @property
     def all_scales(self) -> dict[str, Scale]:

@@ -16,7 +16,7 @@ from data.query import SPLITS, render
 from pipeline.caching import code_fingerprint
 from pipeline.settings import ROOT
 from pipeline.vertex.compile import compile_job
-from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.vertex_settings import VertexSettings
 
 CODE = (
     "models.metrics",

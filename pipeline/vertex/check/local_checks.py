@@ -10,8 +10,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from common.errors import UserError
 from pipeline.settings import ROOT
-from pipeline.vertex.check.result import CheckHere, Finding, right, unknown, wrong
-from pipeline.vertex.settings import VertexSettings
+from pipeline.vertex.check.check_result import CheckResult, LocalCheck, failed, not_asked, passed
+from pipeline.vertex.vertex_settings import VertexSettings
 
 LOCK = ROOT / "requirements.lock"
 
@@ -19,29 +19,29 @@ LOCKED = ("tfx", "apache-beam", "tensorflow", "tensorflow-transform")
 """What must be the same here, where the pipeline is compiled, and in the image, where it runs."""
 
 
-def settings(chosen: VertexSettings) -> Finding:
+def settings_fit(settings: VertexSettings) -> CheckResult:
     """The settings fit together; else this would not be reached."""
-    return right(
-        f"fit together: {chosen.project} in {chosen.region}, scale {chosen.scale}, "
-        f"push to {chosen.push_to}"
+    return passed(
+        f"fit together: {settings.project} in {settings.region}, scale {settings.scale}, "
+        f"push to {settings.push_to}"
     )
 
 
-def spec(chosen: VertexSettings) -> Finding:
+def spec(settings: VertexSettings) -> CheckResult:
     """The pipeline compiles, and the curated schema is one."""
     from pipeline.vertex.compile import compile_job  # Loads TFX.
 
     try:
-        tasks = compile_job(chosen)["pipelineSpec"]["root"]["dag"]["tasks"]
+        tasks = compile_job(settings)["pipelineSpec"]["root"]["dag"]["tasks"]
     except UserError as error:
-        return wrong(error.cause, error.cure)
-    return right(f"compiles to {len(tasks)} tasks")
+        return failed(error.cause, error.cure)
+    return passed(f"compiles to {len(tasks)} tasks")
 
 
-def versions(chosen: VertexSettings) -> Finding:
+def versions(settings: VertexSettings) -> CheckResult:
     """Python, TFX and Beam are those of the lock, from which the image is built."""
     if not LOCK.is_file():
-        return unknown(f"{LOCK.name} is not here", "Run this from a checkout of the project.")
+        return not_asked(f"{LOCK.name} is not here", "Run this from a checkout of the project.")
     locked = locked_versions(LOCK)
     here = {name: metadata.version(name) for name in LOCKED}
     other = [
@@ -50,11 +50,11 @@ def versions(chosen: VertexSettings) -> Finding:
         if here[name] != locked.get(name)
     ]
     if other:
-        return wrong(
+        return failed(
             f"installed here, unlike in the lock: {', '.join(other)}",
             "Remove .venv and run 'make run ARGS=--help', which installs what is locked.",
         )
-    return right(
+    return passed(
         f"Python {platform.python_version()}, tfx {here['tfx']}, Beam {here['apache-beam']}, "
         "as locked"
     )
@@ -77,8 +77,8 @@ def locked_versions(lock: Path) -> dict[str, str]:
     return found
 
 
-CHECKS: dict[str, CheckHere] = {
-    "settings": settings,
+CHECKS: dict[str, LocalCheck] = {
+    "settings": settings_fit,
     "versions": versions,
     "spec": spec,
 }

@@ -21,7 +21,7 @@ from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.loopback import one_class_per_message
 from pipeline.rehearsal.processes import Processes
 from pipeline.rehearsal.custom_job import Replica, replicas_of, tf_configs
-from pipeline.rehearsal.service import Vertex
+from pipeline.rehearsal.vertex_service import Vertex
 
 PARENT = "projects/proj/locations/us-central1"
 

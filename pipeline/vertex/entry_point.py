@@ -1,6 +1,6 @@
 """What a container of Vertex AI runs for a task: TFX's entry point, in an environment of ours.
 
-python -m pipeline.vertex.container --task-timeout=SECONDS --executor_class_path=... ...
+python -m pipeline.vertex.entry_point --task-timeout=SECONDS --executor_class_path=... ...
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 from specs import pipeline, task
 
 from common.errors import UserError
-from pipeline.rehearsal.replaced import (
+from pipeline.rehearsal.replacements import (
     BIGQUERY_EXECUTOR,
     REPLACED,
     replaced,

@@ -7,7 +7,16 @@ import re
 from google.api_core.exceptions import Forbidden, NotFound
 from requests.exceptions import ConnectionError
 
-from pipeline.vertex.check.result import CheckThere, Finding, There, note, right, unknown, wrong
+from pipeline.vertex.check.check_result import (
+    CheckResult,
+    CheckStatus,
+    CloudCheck,
+    Target,
+    failed,
+    not_asked,
+    passed,
+    warning,
+)
 from pipeline.vertex.cloud import CALL
 from pipeline.vertex.failures import quotas
 
@@ -26,51 +35,56 @@ US = ("US", "NAM")
 """How locations within the United States begin, of buckets and of datasets."""
 
 
-def region(there: There) -> Finding:
+def region(target: Target) -> CheckResult:
     """Vertex AI is in the region."""
-    settings = there.settings
+    settings = target.settings
     try:
-        there.cloud.ask("aiplatform", f"v1/{settings.parent}")
+        target.cloud.ask("aiplatform", f"v1/{settings.parent}")
     except NotFound:
-        return wrong(
+        return failed(
             f"Vertex AI knows no region {settings.region}",
             CHOOSE_REGION,
         )
     except ConnectionError:  # Each region has a host of its own; what is no region has none.
-        return wrong(f"nothing answers at {settings.address('aiplatform')}", CHOOSE_REGION)
-    return right(f"Vertex AI answers in {settings.region}")
+        return failed(f"nothing answers at {settings.address('aiplatform')}", CHOOSE_REGION)
+    return passed(f"Vertex AI answers in {settings.region}")
 
 
-def buckets(there: There) -> Finding:
+def buckets(target: Target) -> CheckResult:
     """The buckets are there, ours, and near what reads and writes them."""
-    settings = there.settings
+    settings = target.settings
     names = {folder.split("/")[2] for folder in (settings.run_root, settings.temp_root)}
-    findings = [_bucket(there, name) for name in sorted(names)]
-    order = ("wrong", "worth a look", "not asked", "right")
-    return min(findings, key=lambda finding: order.index(finding.verdict.value))
+    results = [_bucket(target, name) for name in sorted(names)]
+    worst_first = (
+        CheckStatus.FAILED,
+        CheckStatus.WARNING,
+        CheckStatus.NOT_ASKED,
+        CheckStatus.PASSED,
+    )
+    return min(results, key=lambda result: worst_first.index(result.status))
 
 
-def table(there: There) -> Finding:
+def table(target: Target) -> CheckResult:
     """The natality table can be read, and exported to the bucket for temporary files."""
-    settings = there.settings
+    settings = target.settings
     try:
-        location = there.table_location.upper()
+        location = target.table_location.upper()
     except NotFound:
-        return wrong(f"there is no table {settings.table}", "Correct table.")
-    bucket = there.cloud.storage.get_bucket(settings.temp_root.split("/")[2], **CALL)
+        return failed(f"there is no table {settings.table}", "Correct table.")
+    bucket = target.cloud.storage.get_bucket(settings.temp_root.split("/")[2], **CALL)
     place = str(bucket.location).upper()
     if place == location or (location == "US" and place.startswith(US)):
-        return right(f"{settings.table} in {location}, bucket in {place}")
-    return wrong(
+        return passed(f"{settings.table} in {location}, bucket in {place}")
+    return failed(
         f"{settings.table} is in {location}, and bucket {bucket.name} in {place}: "
         "BigQuery exports only within one location",
         f"Set temp to a folder of a bucket in {location}.",
     )
 
 
-def image(there: There) -> Finding:
+def image(target: Target) -> CheckResult:
     """The images of tasks and workers are there."""
-    settings = there.settings
+    settings = target.settings
     names = {settings.image}
     if settings.dataflow_image and not settings.dataflow_setup_file:
         names.add(settings.dataflow_image)
@@ -79,97 +93,97 @@ def image(there: There) -> Finding:
         elsewhere = not re.search(r"(^|\.|-)(docker\.pkg\.dev|gcr\.io)$", host)
         if elsewhere and "registry" not in settings.addresses:
             # The token is for Google's eyes.
-            return unknown(f"{host} is no registry of Google's", "Look there for it yourself.")
+            return not_asked(f"{host} is no registry of Google's", "Look there for it yourself.")
         path, mark, reference = rest.partition("@") if "@" in rest else rest.rpartition(":")
         try:
-            there.cloud.ask(
+            target.cloud.ask(
                 "registry",
                 f"v2/{path}/manifests/{reference}",
                 headers={"Accept": MANIFESTS},
                 registry=host,
             )
         except NotFound:
-            return wrong(
+            return failed(
                 f"there is no {path}{mark}{reference} in {host}",
                 "Build and push it, or correct image.",
             )
-    return right(", ".join(sorted(names)))
+    return passed(", ".join(sorted(names)))
 
 
-def subnetwork(there: There) -> Finding:
+def subnetwork(target: Target) -> CheckResult:
     """Workers without public addresses reach Google Cloud from their subnetwork."""
-    settings = there.settings
+    settings = target.settings
     named = settings.dataflow_subnetwork or f"regions/{settings.region}/subnetworks/default"
     path = named.partition("/compute/v1/")[2] or named
     if not path.startswith("projects/"):
         path = f"projects/{settings.project}/{path}"
     name = path.rpartition("/")[2]
     try:
-        found = there.cloud.ask("compute", f"compute/v1/{path}")
+        found = target.cloud.ask("compute", f"compute/v1/{path}")
     except NotFound:
-        return wrong(
+        return failed(
             f"there is no subnetwork {name} in {settings.region}",
             "Name one in dataflow_subnetwork: gcloud compute networks subnets list "
             f"--regions {settings.region}.",
         )
     if settings.dataflow_public_ips or found.get("privateIpGoogleAccess"):
-        return right(name)
-    return wrong(
+        return passed(name)
+    return failed(
         f"{name} is without Private Google Access, which workers without public addresses need",
         f"gcloud compute networks subnets update {name} --region {settings.region} "
         "--enable-private-ip-google-access, or set dataflow_public_ips.",
     )
 
 
-def tensorboard(there: There) -> Finding:
+def tensorboard(target: Target) -> CheckResult:
     """The TensorBoard instance is there, if one is named."""
-    named = there.settings.tensorboard
+    named = target.settings.tensorboard
     if not named:
-        return right("none is asked for")
+        return passed("none is asked for")
     try:
-        found = there.cloud.ask("aiplatform", f"v1/{named}")
+        found = target.cloud.ask("aiplatform", f"v1/{named}")
     except NotFound:
-        return wrong(
+        return failed(
             f"there is no {named}",
-            f"gcloud ai tensorboards list --region {there.settings.region} tells those there are.",
+            f"gcloud ai tensorboards list --region {target.settings.region} tells those there are.",
         )
-    return right(found.get("displayName", named))
+    return passed(found.get("displayName", named))
 
 
-def endpoint(there: There) -> Finding:
+def endpoint(target: Target) -> CheckResult:
     """A model can be deployed to the endpoint."""
-    settings = there.settings
+    settings = target.settings
     if settings.push_to != "endpoint":
-        return right("none is asked for; models are stored")
+        return passed("none is asked for; models are stored")
     name = settings.endpoint
     query = {"filter": f'display_name="{name}"'}
-    answer = there.cloud.ask("aiplatform", f"v1/{settings.parent}/endpoints", params=query)
+    answer = target.cloud.ask("aiplatform", f"v1/{settings.parent}/endpoints", params=query)
     found = answer.get("endpoints", [])
     if len(found) > 1:
-        return note(
+        return warning(
             f"{len(found)} endpoints are called {name}",
             "Delete all but one, or choose another name: it is not said which is taken.",
         )
     deployed = found[0].get("deployedModels", []) if found else []
     if settings.endpoint_traffic < 100 and not deployed:
-        return wrong(
+        return failed(
             f"{name} has no model yet to share requests with, and endpoint_traffic is "
             f"{settings.endpoint_traffic}",
             "Set it to 100 for the first model.",
         )
-    return right(f"{name} has {len(deployed)} models" if found else f"{name} will be created")
+    return passed(f"{name} has {len(deployed)} models" if found else f"{name} will be created")
 
 
-def quota(there: There) -> Finding:
+def quota(target: Target) -> CheckResult:
     """Compute Engine has room for Dataflow's workers."""
-    settings = there.settings
+    settings = target.settings
     family, _, cores = settings.dataflow_machine_type.partition("-")
     cores = re.search(r"-(\d+)(-\d+)?$", settings.dataflow_machine_type)
     path = f"compute/v1/projects/{settings.project}/regions/{settings.region}"
     metric = "CPUS" if family in ("n1", "e2", "f1", "g1") else f"{family.upper()}_CPUS"
-    found = {q["metric"]: q for q in there.cloud.ask("compute", path).get("quotas", [])}
+    found = {q["metric"]: q for q in target.cloud.ask("compute", path).get("quotas", [])}
     if not cores or metric not in found:
-        return unknown(f"no quota is known for {settings.dataflow_machine_type}")
+        return not_asked(f"no quota is known for {settings.dataflow_machine_type}")
     free = found[metric]["limit"] - found[metric]["usage"]
     least, most = (
         int(cores[1]) * count
@@ -177,49 +191,49 @@ def quota(there: There) -> Finding:
     )
     more = f"Ask for more at {quotas(settings.project)}, or for"
     if free < least:
-        return wrong(
+        return failed(
             f"{metric} has {free:.0f} left, and Dataflow begins with {least}",
             f"{more} fewer dataflow_workers.",
         )
     if free < most:
-        return note(
+        return warning(
             f"{metric} has {free:.0f} left, and Dataflow may grow to {most}",
             f"{more} fewer dataflow_max_workers; a job grows only as far as it may.",
         )
-    return right(f"{metric} has {free:.0f} left, enough for {most}")
+    return passed(f"{metric} has {free:.0f} left, enough for {most}")
 
 
-def _bucket(there: There, name: str) -> Finding:
-    settings = there.settings
+def _bucket(target: Target, name: str) -> CheckResult:
+    settings = target.settings
     try:
-        bucket = there.cloud.storage.get_bucket(name, **CALL)
+        bucket = target.cloud.storage.get_bucket(name, **CALL)
     except NotFound:
-        return wrong(
+        return failed(
             f"there is no bucket {name}",
             f"gcloud storage buckets create gs://{name} --project {settings.project} --location US",
         )
     except Forbidden:
-        return wrong(
+        return failed(
             f"{name} is there, but not for you to look at: it may be another project's",
             f"Name a bucket of {settings.project}, or ask its owner for "
             "roles/storage.legacyBucketReader on it.",
         )
-    number = there.project["projectNumber"]
+    number = target.project["projectNumber"]
     if str(bucket.project_number) != str(number):
-        return wrong(
+        return failed(
             f"{name} is not of {settings.project} but of project {bucket.project_number}",
             "Its owner can read all that is learned, and change it: name a bucket of your own.",
         )
     place = str(bucket.location).lower()
     if "-" in place and place != settings.region:
-        return note(
+        return warning(
             f"{name} is in {place}, and runs are in {settings.region}",
             "Every byte between them costs; choose region or bucket so that they are together.",
         )
-    return right(f"{name} in {place}, ours")
+    return passed(f"{name} in {place}, ours")
 
 
-CHECKS: dict[str, CheckThere] = {
+CHECKS: dict[str, CloudCheck] = {
     "region": region,
     "bucket": buckets,
     "table": table,

@@ -22,14 +22,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 from absl import logging
 from google.protobuf import json_format, struct_pb2
-from tfx.components.example_gen import base_example_gen_executor, utils, write_split
+from tfx.components.example_gen import utils, write_split
 from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
@@ -68,12 +68,8 @@ def custom_config(tables: Mapping[str, str], fingerprint: str) -> example_gen_pb
     return config
 
 
-class Executor(base_example_gen_executor.BaseExampleGenExecutor):
+class Executor(base_beam_executor.BaseBeamExecutor):
     """Runs the query of each input split on local files and writes its folder of shards."""
-
-    def GetInputSourceToExamplePTransform(self) -> Any:  # noqa: N802 (TFX's name)
-        """The slow way of TFX's base class, for what `Do` leaves to it."""
-        return _query_to_examples
 
     def Do(  # noqa: N802 (TFX's name)
         self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]
@@ -86,7 +82,8 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
             exec_properties: The component's; its `custom_config` made by the function above.
 
         Raises:
-            UserError: The data, the query or the disk is in the way; or a split has no rows.
+            UserError: The data, the query or the disk is in the way; a split has no rows; or splits
+                are asked for by hash bucket.
         """
         inputs, outputs = example_gen_pb2.Input(), example_gen_pb2.Output()
         proto_utils.json_to_proto(
@@ -96,9 +93,11 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
             exec_properties[standard_component_specs.OUTPUT_CONFIG_KEY], outputs
         )
         if outputs.split_config.splits:
-            # Buckets hash TFX's own serialization of an Example: only its way gives its splits.
-            super().Do(input_dict, output_dict, exec_properties)
-            return
+            # They would hash TFX's own serialization of an Example, which is not made here.
+            raise UserError(
+                "The embedded warehouse makes no splits by hash bucket.",
+                "Split in the query: give BigQueryExampleGen an input split with a query for each.",
+            )
         self._log_startup(input_dict, output_dict, exec_properties)
         artifact = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.EXAMPLES_KEY]
@@ -215,28 +214,6 @@ def _write_shard(path: Path, batches: Iterator[list[bytes]]) -> int:
                 writer.write(record)
             rows += len(batch)
     return rows
-
-
-@beam.ptransform_fn
-def _query_to_examples(
-    pipeline: beam.Pipeline, exec_properties: dict[str, Any], split_pattern: str
-) -> beam.PCollection:
-    properties = {
-        standard_component_specs.CUSTOM_CONFIG_KEY: exec_properties[
-            standard_component_specs.CUSTOM_CONFIG_KEY
-        ]
-    }
-
-    def examples(query: str) -> Iterator[tf.train.Example]:
-        with _open_warehouse(properties) as warehouse:
-            for batch in encode(warehouse.query(query, shuffle_seed=SHUFFLE_SEED)):
-                yield from map(tf.train.Example.FromString, batch)
-
-    return (
-        pipeline
-        | "Query" >> beam.Create([split_pattern])
-        | "ToExamples" >> beam.FlatMap(examples).with_output_types(tf.train.Example)
-    )
 
 
 def _sources(exec_properties: Mapping[str, Any]) -> dict[str, Source]:

@@ -200,17 +200,11 @@ def test_a_run_of_examples_mixes_months(births, tmp_path):
     assert len(months) > 50
 
 
-def test_hash_buckets_are_left_to_tfx(births, tmp_path):
-    buckets = [
-        example_gen_pb2.SplitConfig.Split(name="most", hash_buckets=9),
-        example_gen_pb2.SplitConfig.Split(name="rest", hash_buckets=1),
-    ]
-    output = example_gen_pb2.Output(split_config=example_gen_pb2.SplitConfig(splits=buckets))
-    artifact = execute(tmp_path, births, output=output, single=query("eval"))
-    direct = execute(tmp_path / "direct", births, eval=query("eval"))
-    most, rest = examples(artifact, "most"), examples(artifact, "rest")
-    assert len(most) > len(rest) > 0
-    assert sorted(most + rest) == sorted(examples(direct, "eval"))
+def test_hash_buckets_are_refused(births, tmp_path):
+    bucket = example_gen_pb2.SplitConfig.Split(name="most", hash_buckets=9)
+    output = example_gen_pb2.Output(split_config=example_gen_pb2.SplitConfig(splits=[bucket]))
+    with pytest.raises(UserError, match="no splits by hash bucket"):
+        execute(tmp_path, births, output=output, single=query("eval"))
 
 
 def test_a_split_without_rows_is_refused_with_the_years_there_are(births, tmp_path):

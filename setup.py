@@ -55,6 +55,8 @@ setup(
         # Vertex AI: what the runner asks of it, and when a schedule comes next.
         "google-cloud-aiplatform",
         "cronsim",
+        # Answers a rehearsal's containers as Vertex AI would.
+        "werkzeug>=3",
         # tensorflow-hub and kfp of the 1.16 stack still import pkg_resources.
         f"setuptools<81; {PY310}",
     ],

@@ -1,27 +1,21 @@
 """The part of ML Metadata's filter language that TFX's resolvers use: clauses joined by AND.
 
-schema_title="tfx.Model" AND state=LIVE AND metadata.blessed.number_value=1
+schema_title="tfx.ModelBlessing" AND state=LIVE AND metadata.blessed.number_value=1
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from common.errors import UserError
-from pipeline.rehearsal.spec import artifact_title
+from pipeline.rehearsal.store import Artifact
 
-Artifact = Mapping[str, Any]
-Inputs = Mapping[str, list[Any]]
+Inputs = Mapping[str, list[Artifact]]
 
-_CLAUSE = re.compile(
-    r"(?P<field>schema_title|name|state|metadata\.(?P<key>\w+)\.(?P<type>number|string)_value)"
-    r"=(?:\"(?P<text>[^\"]*)\"|(?P<bare>[\w.+-]+))"
-)
-_FROM_INPUT = re.compile(
-    r"\{\{\$\.inputs\.artifacts\['(?P<input>\w+)'\]\.metadata\['(?P<key>\w+)'\]\}\}"
-)
+_TITLE = re.compile(r'schema_title="([\w.]+)"')
+_NUMBER = re.compile(r"metadata\.(\w+)\.number_value=(\d+)")
+_NAME = re.compile(r"name=\"\{\{\$\.inputs\.artifacts\['(\w+)'\]\.metadata\['(\w+)'\]\}\}\"")
 
 
 class Filter:
@@ -37,7 +31,7 @@ class Filter:
     def __init__(self, text: str) -> None:
         self._clauses = [_clause(part, text) for part in text.split(" AND ")]
 
-    def latest(self, artifacts: Iterable[Artifact], inputs: Inputs) -> list[Any]:
+    def latest(self, artifacts: Iterable[Artifact], inputs: Inputs) -> list[Artifact]:
         """The latest artifact that matches.
 
         Args:
@@ -52,34 +46,20 @@ class Filter:
 
 
 def _clause(part: str, whole: str) -> Callable[[Artifact, Inputs], bool]:
-    match = _CLAUSE.fullmatch(part.strip())
-    value = match["text"] if match and match["text"] is not None else match and match["bare"]
-    if match is None or value is None or ("{{$" in value and not _FROM_INPUT.fullmatch(value)):
-        raise UserError(
-            f"The filter {whole!r} has {part!r}, which is not rehearsed.",
-            "Use TFX's own resolver strategies, or teach pipeline/rehearsal/filters.py.",
+    if part == "state=LIVE":
+        return lambda artifact, inputs: True
+    if match := _TITLE.fullmatch(part):
+        title = match[1]
+        return lambda artifact, inputs: artifact.title == title
+    if match := _NUMBER.fullmatch(part):
+        key, number = match[1], float(match[2])
+        return lambda artifact, inputs: artifact.metadata.get(key) == number
+    if match := _NAME.fullmatch(part):
+        source, key = match.groups()
+        return lambda artifact, inputs: any(
+            artifact.name == given.metadata.get(key) for given in inputs.get(source, [])
         )
-    field, key, number = match["field"], match["key"], match["type"] == "number"
-
-    def holds(artifact: Artifact, inputs: Inputs) -> bool:
-        wanted = _resolved(value, inputs)
-        if wanted is None:
-            return False
-        if key:
-            seen = artifact["metadata"].get(key)
-            if number:
-                return isinstance(seen, (int, float)) and float(seen) == float(wanted)
-            return seen == wanted
-        if field == "state":
-            return wanted == "LIVE"
-        return wanted == (artifact["name"] if field == "name" else artifact_title(artifact["type"]))
-
-    return holds
-
-
-def _resolved(value: str, inputs: Inputs) -> str | None:
-    match = _FROM_INPUT.fullmatch(value)
-    if match is None:
-        return value
-    given = inputs.get(match["input"])
-    return given[0]["metadata"].get(match["key"]) if given else None
+    raise UserError(
+        f"The filter {whole!r} has {part!r}, which is not rehearsed.",
+        "Use TFX's own resolver strategies, or teach pipeline/rehearsal/filters.py.",
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.rehearsal.buckets import Buckets
-from pipeline.rehearsal.spec import Job, artifact_title
+from pipeline.rehearsal.spec import Job
 from pipeline.rehearsal.store import Artifact, Outputs
 from pipeline.cli.status import State
 
@@ -52,23 +52,22 @@ def conclude(
         endpoints: Folder of the models deployed.
     """
     for name, outputs in made.items():
-        for artifact in (a for found in outputs.artifacts.values() for a in found):
-            title = artifact_title(artifact["type"])
-            if job.tasks[name].kind == "resolver":
-                outcome.baseline |= title == "tfx.Model"
-            elif title == "tfx.ModelBlessing":
-                outcome.blessed = bool(artifact["metadata"].get("blessed"))
-            elif title == "tfx.ModelEvaluation":
-                outcome.evaluation = buckets.path(artifact["uri"])
-            elif title == "tfx.PushedModel":
+        for artifact in (a for found in outputs.values() for a in found):
+            if job.tasks[name].container is None:
+                outcome.baseline |= artifact.title == "tfx.Model"
+            elif artifact.title == "tfx.ModelBlessing":
+                outcome.blessed = bool(artifact.metadata.get("blessed"))
+            elif artifact.title == "tfx.ModelEvaluation":
+                outcome.evaluation = buckets.path(artifact.uri)
+            elif artifact.title == "tfx.PushedModel":
                 outcome.pushed = _folder(artifact, buckets, endpoints)
-            elif title == "system.HTML":
-                outcome.page = buckets.path(artifact["uri"])
+            elif artifact.title == "system.HTML":
+                outcome.page = buckets.path(artifact.uri)
 
 
 def _folder(pushed: Artifact, buckets: Buckets, endpoints: Path) -> Path | None:
-    destination = str(pushed["metadata"].get("pushed_destination", ""))
-    if not pushed["metadata"].get("pushed"):
+    destination = str(pushed.metadata.get("pushed_destination", ""))
+    if not pushed.metadata.get("pushed"):
         return None
     if destination.startswith("gs://"):
         return buckets.path(destination)

@@ -97,8 +97,7 @@ def replaced(job: Json, births: str, setup_file: Path) -> dict[str, Any]:
     """
     job = copy.deepcopy(dict(job))
     for container in _containers(job):
-        for program in _programs(container):
-            program["args"] = _beam_in_process(program.get("args", []), setup_file)
+        container["args"] = _beam_in_process(container.get("args", []), setup_file)
     spec = job["pipelineSpec"]
     for task in spec["root"]["dag"]["tasks"].values():
         component = spec["components"][task["componentRef"]["name"]]
@@ -158,16 +157,9 @@ def _containers(job: Json) -> Iterator[dict[str, Any]]:
             yield executor["container"]
 
 
-def _programs(container: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield container
-    if "preCacheCheck" in container.get("lifecycle", {}):
-        yield container["lifecycle"]["preCacheCheck"]
-
-
 def _all_arguments(job: Json) -> Iterator[list[str]]:
     for container in _containers(job):
-        for program in _programs(container):
-            yield program.get("args", [])
+        yield container.get("args", [])
 
 
 def _value(arguments: Sequence[str], flag: str) -> str | None:

@@ -1,26 +1,128 @@
-"""A compiled pipeline, as Vertex AI reads it: PipelineJob, schema 2.1.
+"""A compiled pipeline, as Vertex AI reads it: PipelineJob of schema 2.1, in the part that TFX writes.
 
-What this module does not know, it refuses: a rehearsal that skips something proves nothing.
+A field that is not declared here is refused by its name: a rehearsal that skips something proves
+nothing.
 """
 
 from __future__ import annotations
 
-import graphlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
 from common.errors import UserError
+from pipeline.vertex.task_order import tasks_in_order
 
 SCHEMA = "2.1"
-KINDS = ("container", "importer", "resolver")
 
-_TASK_FIELDS = {
-    *("taskInfo", "componentRef", "inputs", "dependentTasks", "cachingOptions", "triggerPolicy"),
-    "retryPolicy",  # Here the first failure is what one wants to see.
-}
-_REFUSED = "Rehearse a pipeline as TFX compiles it, or teach pipeline/rehearsal/ what this means."
+
+class _Message(BaseModel):
+    """A message of the schema; JSON has its fields in camel case."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+class _Named(_Message):
+    name: str
+
+
+class _Produced(_Message):
+    producer_task: str
+    output_artifact_key: str
+
+
+class _InputArtifact(_Message):
+    task_output_artifact: _Produced
+
+
+class _Constant(_Message):
+    constant: Any
+
+
+class _InputParameter(_Message):
+    runtime_value: _Constant
+
+
+class _Inputs(_Message):
+    artifacts: dict[str, _InputArtifact] = {}
+    parameters: dict[str, _InputParameter] = {}
+
+
+class _CachingOptions(_Message):
+    enable_cache: bool = False
+
+
+class _TaskSpec(_Message):
+    component_ref: _Named
+    task_info: _Named
+    inputs: _Inputs = _Inputs()
+    dependent_tasks: tuple[str, ...] = ()
+    caching_options: _CachingOptions = _CachingOptions()
+
+
+class _OutputArtifact(_Message):
+    artifact_type: dict[str, str]
+
+
+class _OutputDefinitions(_Message):
+    artifacts: dict[str, _OutputArtifact] = {}
+
+
+class _ComponentSpec(_Message):
+    executor_label: str
+    input_definitions: dict[str, Any] = {}
+    output_definitions: _OutputDefinitions = _OutputDefinitions()
+
+
+class ContainerSpec(_Message):
+    """What a container runs."""
+
+    image: str
+    command: tuple[str, ...]
+    args: tuple[str, ...] = ()
+
+
+class _ArtifactQuery(_Message):
+    filter: str
+
+
+class _ResolverSpec(_Message):
+    output_artifact_queries: dict[str, _ArtifactQuery]
+
+
+class _Executor(_Message):
+    container: ContainerSpec | None = None
+    resolver: _ResolverSpec | None = None
+
+
+class _DeploymentSpec(_Message):
+    executors: dict[str, _Executor]
+
+
+class _Dag(_Message):
+    tasks: dict[str, _TaskSpec]
+
+
+class _Root(_Message):
+    dag: _Dag
+
+
+class _PipelineSpec(_Message):
+    schema_version: str
+    sdk_version: str = ""
+    pipeline_info: _Named
+    default_pipeline_root: str = ""
+    root: _Root
+    components: dict[str, _ComponentSpec]
+    deployment_spec: _DeploymentSpec
+
+
+class _RuntimeConfig(_Message):
+    gcs_output_directory: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,61 +131,23 @@ class Task:
 
     Attributes:
         name: Its name.
-        kind: One of `KINDS`.
-        spec: The PipelineTaskSpec.
-        component: The ComponentSpec it refers to.
-        executor: The container, importer or resolver spec.
+        upstream: The tasks it waits for.
+        inputs: For each input artifact, the task that makes it and under which key.
+        parameters: Their values.
+        outputs: The type of each output artifact.
+        container: What it runs; None for a resolver.
+        filters: Of a resolver, the filter of each output.
+        caches: Whether earlier outputs may be reused.
     """
 
     name: str
-    kind: str
-    spec: Mapping[str, Any]
-    component: Mapping[str, Any]
-    executor: Mapping[str, Any]
-
-    @property
-    def artifacts(self) -> dict[str, tuple[str, str]]:
-        """For each input artifact, the task that makes it and under which key."""
-        inputs = self.spec.get("inputs", {}).get("artifacts", {})
-        sources = {key: value.get("taskOutputArtifact") for key, value in inputs.items()}
-        for key, source in sources.items():
-            if source is None:
-                raise _unknown(f"Input {key} of task {self.name} is {list(inputs[key])}")
-        return {k: (s["producerTask"], s["outputArtifactKey"]) for k, s in sources.items()}
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """Where each parameter comes from."""
-        return self.spec.get("inputs", {}).get("parameters", {})
-
-    @property
-    def outputs(self) -> dict[str, Mapping[str, Any]]:
-        """What each output artifact is declared to be."""
-        return self.component.get("outputDefinitions", {}).get("artifacts", {})
-
-    @property
-    def output_parameters(self) -> dict[str, Mapping[str, Any]]:
-        """What each output parameter is declared to be."""
-        return self.component.get("outputDefinitions", {}).get("parameters", {})
-
-    @property
-    def condition(self) -> str | None:
-        """A CEL expression that must be true for the task to run."""
-        return self.spec.get("triggerPolicy", {}).get("condition")
-
-    @property
-    def caches(self) -> bool:
-        """Whether earlier outputs may be reused."""
-        return bool(self.spec.get("cachingOptions", {}).get("enableCache"))
-
-    @property
-    def upstream(self) -> set[str]:
-        """The tasks it waits for: those it names, and those whose outputs it reads."""
-        read = {producer for producer, _ in self.artifacts.values()}
-        for parameter in self.parameters.values():
-            if "taskOutputParameter" in parameter:
-                read.add(parameter["taskOutputParameter"]["producerTask"])
-        return read | set(self.spec.get("dependentTasks", ()))
+    upstream: frozenset[str]
+    inputs: Mapping[str, tuple[str, str]]
+    parameters: Mapping[str, Any]
+    outputs: Mapping[str, Mapping[str, str]]
+    container: ContainerSpec | None
+    filters: Mapping[str, str]
+    caches: bool
 
 
 class Job:
@@ -92,61 +156,39 @@ class Job:
     Args:
         job: The PipelineJob, as JSON values.
 
+    Attributes:
+        name: The pipeline's.
+        output_directory: gs:// folder of what tasks write.
+        tasks: By name, each behind those it waits for.
+
     Raises:
         UserError: If it has something that cannot be rehearsed.
     """
 
     def __init__(self, job: Mapping[str, Any]) -> None:
-        spec = job.get("pipelineSpec", {})
-        version = str(spec.get("schemaVersion", "none"))
+        raw = job.get("pipelineSpec", {})
+        version = str(raw.get("schemaVersion", "none"))
         if not version.startswith(SCHEMA):
             raise UserError(
                 f"The spec has schema version {version}; a rehearsal reads {SCHEMA}.",
                 "Compile it with use_pipeline_spec_2_1=True, to JSON.",
             )
-        self.name: str = spec.get("pipelineInfo", {}).get("name", "pipeline")
-        runtime = job.get("runtimeConfig", {})
-        root = runtime.get("gcsOutputDirectory") or spec.get("defaultPipelineRoot") or ""
+        try:
+            spec = _PipelineSpec.model_validate(raw)
+            runtime = _RuntimeConfig.model_validate(job.get("runtimeConfig", {}))
+        except ValidationError as error:
+            raise _refused(error) from error
+        root = runtime.gcs_output_directory or spec.default_pipeline_root
         if not root.startswith("gs://"):
             raise UserError(
                 f"The pipeline's root is {root or 'not set'}; tasks of Vertex AI write to gs://.",
                 "Compile it with a gs:// folder as its root.",
             )
-        self.output_directory: str = root.rstrip("/")
-        self._given = runtime.get("parameterValues", {})
-        self._declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-        tasks = spec["root"].get("dag", {}).get("tasks", {})
-        read = {name: _task(name, task, spec) for name, task in tasks.items()}
-        self.tasks: dict[str, Task] = {name: read[name] for name in _order(read)}
-
-    def parameter_values(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        """Runtime parameters: chosen ones, then those of the job, then defaults.
-
-        Args:
-            chosen: Values by name, of the declared type or as text.
-
-        Raises:
-            UserError: If one is not declared, has no value, or is not of its type.
-        """
-        for name in chosen:
-            if name not in self._declared:
-                raise UserError(
-                    f"The pipeline has no runtime parameter {name}.",
-                    f"It has {', '.join(sorted(self._declared)) or 'none'}.",
-                )
-        values = {}
-        for name, declared in self._declared.items():
-            if name in chosen:
-                values[name] = _typed(name, chosen[name], declared)
-            elif name in self._given:
-                values[name] = self._given[name]
-            elif "defaultValue" in declared:
-                values[name] = declared["defaultValue"]
-            elif not declared.get("isOptional"):
-                raise UserError(
-                    f"Runtime parameter {name} has no value and no default.", f"Set {name}."
-                )
-        return values
+        self.name = spec.pipeline_info.name
+        self.output_directory = root.rstrip("/")
+        self.tasks = {
+            name: _task(name, upstream, spec) for name, upstream in tasks_in_order(raw).items()
+        }
 
     def downstream(self, first: str) -> set[str]:
         """A task and all that depends on it.
@@ -173,74 +215,30 @@ def artifact_title(artifact_type: Mapping[str, str]) -> str:
     return match[1] if match else "system.Artifact"
 
 
-def _task(name: str, spec: Mapping[str, Any], pipeline: Mapping[str, Any]) -> Task:
-    unknown = set(spec) - _TASK_FIELDS
-    if unknown:
-        raise _unknown(f"Task {name} has {', '.join(sorted(unknown))}")
-    strategy = spec.get("triggerPolicy", {}).get("strategy", "ALL_UPSTREAM_TASKS_SUCCEEDED")
-    if strategy != "ALL_UPSTREAM_TASKS_SUCCEEDED":
-        raise _unknown(f"Task {name} has the trigger strategy {strategy}")
-    component = pipeline["components"][spec["componentRef"]["name"]]
-    if "executorLabel" not in component:
-        raise _unknown(f"Task {name} is a pipeline within the pipeline")
-    executor = pipeline["deploymentSpec"]["executors"][component["executorLabel"]]
-    kind = next((kind for kind in KINDS if kind in executor), None)
-    if kind is None:
-        raise _unknown(f"The executor of task {name} is {', '.join(executor) or 'empty'}")
-    for key, parameter in spec.get("inputs", {}).get("parameters", {}).items():
-        _check_parameter(f"Parameter {key} of task {name}", parameter)
-    return Task(name, kind, spec, component, executor[kind])
+def _task(name: str, upstream: list[str], spec: _PipelineSpec) -> Task:
+    task = spec.root.dag.tasks[name]
+    component = spec.components[task.component_ref.name]
+    executor = spec.deployment_spec.executors[component.executor_label]
+    queries = executor.resolver.output_artifact_queries if executor.resolver else {}
+    sources = {key: i.task_output_artifact for key, i in task.inputs.artifacts.items()}
+    return Task(
+        name=name,
+        upstream=frozenset(upstream),
+        inputs={k: (s.producer_task, s.output_artifact_key) for k, s in sources.items()},
+        parameters={k: p.runtime_value.constant for k, p in task.inputs.parameters.items()},
+        outputs={k: o.artifact_type for k, o in component.output_definitions.artifacts.items()},
+        container=executor.container,
+        filters={key: query.filter for key, query in queries.items()},
+        caches=task.caching_options.enable_cache,
+    )
 
 
-def _check_parameter(what: str, parameter: Mapping[str, Any]) -> None:
-    if "runtimeValue" in parameter:
-        if "constant" not in parameter["runtimeValue"]:
-            raise _unknown(f"{what} is {', '.join(parameter['runtimeValue'])}")
-    elif not {"componentInputParameter", "taskOutputParameter"} & set(parameter):
-        raise _unknown(f"{what} is {', '.join(parameter)}")
-
-
-def _order(tasks: Mapping[str, Task]) -> list[str]:
-    """Each task after those it waits for; else by name, so that it is always the same."""
-    for task in tasks.values():
-        for name in sorted(task.upstream - set(tasks)):
-            raise UserError(
-                f"Task {task.name} waits for {name}, which the pipeline has not.",
-                "The spec is damaged, or was edited by hand: compile it again.",
-            )
-    sorter = graphlib.TopologicalSorter({t.name: t.upstream for t in tasks.values()})
-    try:
-        sorter.prepare()
-    except graphlib.CycleError as error:
-        raise UserError(
-            f"These tasks wait for each other: {', '.join(error.args[1])}.",
-            "The spec is damaged, or was edited by hand: compile it again.",
-        ) from error
-    order: list[str] = []
-    while sorter.is_active():
-        ready: Iterable[str] = sorted(sorter.get_ready())
-        order.extend(ready)
-        sorter.done(*ready)
-    return order
-
-
-def _typed(name: str, value: Any, declared: Mapping[str, Any]) -> Any:
-    kind = declared.get("parameterType", "STRING")
-    try:
-        if kind == "NUMBER_INTEGER":
-            return int(value)
-        if kind == "NUMBER_DOUBLE":
-            return float(value)
-        if kind == "BOOLEAN":
-            return {"true": True, "false": False}[str(value).lower()]
-    except (ValueError, KeyError) as error:
-        raise UserError(
-            f"Runtime parameter {name} is {value!r}, and should be {kind}.", f"Change {name}."
-        ) from error
-    if kind != "STRING":
-        raise _unknown(f"Runtime parameter {name} is of type {kind}")
-    return str(value)
-
-
-def _unknown(what: str) -> UserError:
-    return UserError(f"{what}, which is not rehearsed.", _REFUSED)
+def _refused(error: ValidationError) -> UserError:
+    """What the spec has, and the models above have not; or the other way round."""
+    found = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
+    place = ".".join(map(str, found["loc"]))
+    what = f"has {place}" if found["type"] == "extra_forbidden" else f"lacks a {place}"
+    return UserError(
+        f"The spec {what}, which is not rehearsed.",
+        "Rehearse a pipeline as TFX compiles it, or teach pipeline/rehearsal/spec.py what it means.",
+    )

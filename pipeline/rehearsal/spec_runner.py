@@ -10,14 +10,14 @@ from typing import Any
 
 from pipeline.cli.run_root import sole_run
 from pipeline.rehearsal.buckets import Buckets
-from pipeline.rehearsal.container import Container
+from pipeline.rehearsal.container import Containers
 from pipeline.rehearsal.environment import Environment
 from pipeline.rehearsal.outcome import Rehearsed, conclude
 from pipeline.rehearsal.processes import Processes
 from pipeline.rehearsal.replacements import replaced
 from pipeline.rehearsal.spec import Job
 from pipeline.rehearsal.store import Store
-from pipeline.rehearsal.task_runner import Tasks, observed
+from pipeline.rehearsal.task_runner import TaskRunner, observed
 from pipeline.rehearsal.vertex_service import Vertex
 from pipeline.settings import ROOT
 from pipeline.cli.status import Observer, State
@@ -33,7 +33,6 @@ def rehearse(
     births: str,
     observer: Observer,
     from_task: str | None = None,
-    parameters: Mapping[str, Any] | None = None,
     uploads: Mapping[str, Path] | None = None,
     environment: Environment | None = None,
 ) -> Rehearsed:
@@ -46,7 +45,6 @@ def rehearse(
         observer: Who is told how it goes.
         from_task: First task to run; what does not depend on it is reused from the latest
             rehearsal.
-        parameters: Values of runtime parameters.
         uploads: Files that are copied to gs:// names before a run is submitted.
         environment: Where the containers run; one of this checkout, under the root, if None.
 
@@ -60,7 +58,6 @@ def rehearse(
     root = root.resolve()
     environment = environment or Environment(root / "environment", ROOT)
     compiled = Job(replaced(job, births, environment.source / "setup.py"))
-    values = compiled.parameter_values(parameters or {})
     rerun = compiled.downstream(from_task) if from_task else set(compiled.tasks)
     with sole_run(root, "--root"):
         buckets = Buckets(root / "buckets")
@@ -70,16 +67,16 @@ def rehearse(
         outcome = Rehearsed(logs.name, logs)
         processes = Processes(environment.variables(home), home)
         with Vertex(processes, buckets, root / "endpoints", logs) as vertex:
-            container = Container(compiled, processes, buckets, store, vertex, logs)
-            tasks = Tasks(compiled, values, rerun, container, store, observer)
+            containers = Containers(compiled, processes, buckets, store, vertex, logs)
+            runner = TaskRunner(compiled, rerun, containers, store, observer)
             observer.planned([ENVIRONMENT, *compiled.tasks])
             buckets.upload(uploads or {})
             observed(observer, ENVIRONMENT, lambda: (_made(environment), None))
             try:
-                tasks.run(outcome)
+                runner.run(outcome)
             finally:
                 processes.stop()
-        conclude(outcome, compiled, tasks.outputs, buckets, root / "endpoints")
+        conclude(outcome, compiled, runner.outputs, buckets, root / "endpoints")
     return outcome
 
 

@@ -6,22 +6,22 @@ into an error that stops the rehearsal.
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 import secrets
 import shutil
 import threading
 import time
-import urllib.parse
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from werkzeug import Request
+
 from pipeline.rehearsal.buckets import Buckets
-from pipeline.rehearsal.processes import Processes
 from pipeline.rehearsal.custom_job import TrainingJob
+from pipeline.rehearsal.json_server import Answer, JsonServer
+from pipeline.rehearsal.processes import Processes
 
 Body = dict[str, Any]
 _NAME = r"projects/[^/]+/locations/[^/]+"
@@ -77,46 +77,45 @@ class Vertex:
 
     def __enter__(self) -> Vertex:
         """Starts to answer."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        serve = functools.partial(self._server.serve_forever, poll_interval=0.05)
-        threading.Thread(target=serve, name="vertex", daemon=True).start()
+        self._server = JsonServer(self._answer).__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stops answering."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__()
 
     def access(self) -> dict[str, str]:
         """What a client must know, as `loopback.lead_clients` takes it."""
-        address = f"http://127.0.0.1:{self._server.server_port}"
-        return {"address": address, "token": self._token, "buckets": self._buckets.folder}
+        return {
+            "address": self._server.url,
+            "token": self._token,
+            "buckets": self._buckets.folder,
+        }
 
-    def admits(self, authorization: str) -> bool:
-        """Whether a request is of one of our containers: it may start processes."""
-        return secrets.compare_digest(authorization.encode(), f"Bearer {self._token}".encode())
+    def _answer(self, request: Request) -> Answer:
+        try:
+            return 200, self._handle(request)
+        except RefusedError as refused:
+            status, message = refused.status, str(refused)
+        except (OSError, KeyError, ValueError) as error:
+            status, message = 500, f"{type(error).__name__}: {error}"
+        return status, {"error": {"code": status, "message": message}}
 
-    def answer(self, method: str, target: str, body: Body) -> Body:
-        """Answers a request.
-
-        Args:
-            method: GET or POST.
-            target: Path and query.
-            body: JSON values.
-
-        Raises:
-            RefusedError: If the answer is an error.
-        """
-        url = urllib.parse.urlsplit(target)
-        path = re.sub(r"^/v1(beta1)?/", "", url.path)
+    def _handle(self, request: Request) -> Body:
+        # Only our containers may start processes.
+        authorization = request.headers.get("Authorization", "").encode()
+        if not secrets.compare_digest(authorization, f"Bearer {self._token}".encode()):
+            raise RefusedError(403, "the request is not of a container of the rehearsal")
+        body = json.loads(request.get_data() or b"{}")
+        path = re.sub(r"^/v1(beta1)?/", "", request.path)
         with self._lock:
-            if method == "POST":
-                self._keep({"task": self.task, "path": target, "body": body})
-            for wanted, pattern, handle in self._routes:
+            if request.method == "POST":
+                self._keep({"task": self.task, "path": request.full_path, "body": body})
+            for method, pattern, handle in self._routes:
                 match = re.fullmatch(pattern, path)
-                if method == wanted and match:
-                    return handle(match[1], body, dict(urllib.parse.parse_qsl(url.query)))
-        raise RefusedError(501, f"{method} {path} is not rehearsed")
+                if method == request.method and match:
+                    return handle(match[1], body, request.args)
+        raise RefusedError(501, f"{request.method} {path} is not rehearsed")
 
     def _keep(self, request: Body) -> None:
         with (self._logs / "requests.jsonl").open("a", encoding="utf-8") as file:
@@ -194,34 +193,3 @@ def _done(kind: str, response: Body) -> Body:
     kind = f"type.googleapis.com/google.cloud.aiplatform.v1.{kind}"
     name = f"projects/1/locations/rehearsal/operations/{time.time_ns()}"
     return {"name": name, "done": True, "response": {"@type": kind, **response}}
-
-
-def _handler(vertex: Vertex) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def _respond(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            status = 200
-            try:
-                if not vertex.admits(self.headers.get("Authorization", "")):
-                    raise RefusedError(403, "the request is not of a container of the rehearsal")
-                body = json.loads(self.rfile.read(length) or "{}")
-                answer = vertex.answer(self.command, self.path, body)
-            except RefusedError as refused:
-                status = refused.status
-                answer = {"error": {"code": status, "message": str(refused)}}
-            except (OSError, KeyError, ValueError) as error:
-                status = 500
-                answer = {"error": {"code": status, "message": f"{type(error).__name__}: {error}"}}
-            data = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = _respond  # noqa: N815 (the library's names)
-
-        def log_message(self, *_: object) -> None:
-            pass  # Requests are kept in requests.jsonl.
-
-    return Handler

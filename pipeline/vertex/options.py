@@ -37,9 +37,6 @@ class Rehearse(BaseModel):
     root: Path = Field(
         Path("rehearsal"), description="folder that stands in for buckets, and for logs"
     )
-    parameters: dict[str, str] = Field(
-        {}, description="values of the spec's runtime parameters, as name=value"
-    )
 
 
 class Submit(BaseModel):

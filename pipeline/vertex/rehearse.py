@@ -67,7 +67,6 @@ def _rehearsed(
         births=str(SAMPLE_FILE) if options.births == SAMPLE else options.births,
         observer=progress,
         from_task=options.from_,
-        parameters=options.parameters,
         uploads={schema_uri(settings): settings.schema_file},
     )
 

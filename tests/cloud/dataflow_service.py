@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import storage
+from werkzeug import Request
 from workers import Workers
+
+from pipeline.rehearsal.json_server import JsonServer
 
 Json = dict[str, Any]
 _PARENT = r"/v1b3/projects/(?P<project>[^/]+)/locations/(?P<region>[^/]+)/jobs"
@@ -76,39 +77,37 @@ class Dataflow:
     unknown: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Dataflow:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self.answer))
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server = JsonServer(self._answer).__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__()
 
     @property
     def url(self) -> str:
         """By name, as Beam takes no endpoint that begins with a digit."""
-        return f"http://localhost:{self._server.server_port}"
+        return self._server.url.replace("127.0.0.1", "localhost")
 
     @property
     def token_url(self) -> str:
         """Who gives out tokens."""
-        return f"http://127.0.0.1:{self._server.server_port}/token"
+        return f"{self._server.url}/token"
 
-    def answer(self, method: str, path: str, body: bytes) -> Json | None:
-        """Answers a request; None: not known."""
-        if path == "/token":
-            return {"access_token": "any", "expires_in": 3600, "token_type": "Bearer"}
-        if method == "POST" and (found := re.fullmatch(_PARENT, path)):
-            self.jobs.append(Job(json.loads(body), **found.groupdict()))
+    def _answer(self, request: Request) -> tuple[int, Json]:
+        called = f"{request.method} {request.path}"
+        if request.path == "/token":
+            return 200, {"access_token": "any", "expires_in": 3600, "token_type": "Bearer"}
+        if found := re.fullmatch(f"POST {_PARENT}", called):
+            self.jobs.append(Job(json.loads(request.get_data()), **found.groupdict()))
             number = len(self.jobs) - 1
             threading.Thread(target=self._run, args=[self.jobs[number]], daemon=True).start()
-            return self._told(number)
-        if method == "GET" and (found := re.fullmatch(_PARENT + r"/(?P<number>\d+)", path)):
-            return self._told(int(found["number"]))
-        if method == "GET" and (found := re.fullmatch(_PARENT + r"/(\d+)/messages", path)):
-            return self._messages(int(found[3]))
-        self.unknown.append(f"{method} {path}")
-        return None
+            return 200, self._status(number)
+        if found := re.fullmatch(rf"GET {_PARENT}/(\d+)", called):
+            return 200, self._status(int(found[3]))
+        if found := re.fullmatch(rf"GET {_PARENT}/(\d+)/messages", called):
+            return 200, self._messages(int(found[3]))
+        self.unknown.append(called)
+        return 404, {}
 
     def staged(self, job: Job) -> dict[str, Path]:
         """What a job staged, by name, as files here."""
@@ -133,7 +132,7 @@ class Dataflow:
         finally:  # Whatever happens, the client waits for no job that is over.
             job.state = state
 
-    def _told(self, number: int) -> Json:
+    def _status(self, number: int) -> Json:
         job = self.jobs[number]
         return {
             "id": str(number),
@@ -155,23 +154,3 @@ class Dataflow:
             "messageImportance": "JOB_MESSAGE_ERROR",
         }
         return {"jobMessages": [message]}
-
-
-def _handler(answer: Callable[[str, str, bytes], Json | None]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            answered = answer(self.command, self.path.partition("?")[0], body)
-            content = json.dumps(answered or {}).encode()
-            self.send_response(404 if answered is None else 200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_PUT = _answer  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            """Nothing is printed."""
-
-    return Handler

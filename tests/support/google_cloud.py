@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+
+import werkzeug
+
+from pipeline.rehearsal.json_server import JsonServer
 
 Json = dict[str, Any]
 Answer = Json | tuple[int, Json]
@@ -46,19 +47,17 @@ class GoogleCloud:
     answers: list[tuple[str, Callable[[Request], Answer]]] = field(default_factory=list)
 
     def __enter__(self) -> GoogleCloud:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._answer))
-        threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
+        self._server = JsonServer(self._answer).__enter__()
         self.on("POST /token", {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"})
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__()
 
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._server.url
 
     def on(self, pattern: str, answer: Answer | Callable[[Request], Answer]) -> None:
         """Tells what to answer.
@@ -73,7 +72,16 @@ class GoogleCloud:
         """The requests that fit a pattern, as `on` takes it."""
         return [r for r in self.requests if re.fullmatch(pattern, f"{r.method} {r.path}")]
 
-    def _answer(self, request: Request) -> tuple[int, Json]:
+    def _answer(self, came: werkzeug.Request) -> tuple[int, Any]:
+        text = came.get_data(as_text=True)
+        authorization = came.headers.get("Authorization")
+        request = Request(
+            came.method,
+            came.path,
+            dict(came.args.lists()),
+            json.loads(text) if came.is_json and text else text,
+            authorization.removeprefix("Bearer ") if authorization else None,
+        )
         called = f"{request.method} {request.path}"
         if request.path != "/token":
             self.requests.append(request)
@@ -101,34 +109,3 @@ def refusal(
         info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason}
         error["details"] = [info | {"domain": "googleapis.com", "metadata": facts}]
     return code, {"error": error}
-
-
-def _handler(answer: Callable[[Request], tuple[int, Json]]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            url = urlsplit(self.path)
-            said = self.headers.get("authorization")
-            known = "json" in (self.headers.get("content-type") or "")
-            status, answered = answer(
-                Request(
-                    self.command,
-                    url.path,
-                    parse_qs(url.query),
-                    json.loads(body) if known and body else body.decode("latin1"),
-                    said.removeprefix("Bearer ") if said else None,
-                )
-            )
-            content = json.dumps(answered).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            """Nothing is printed."""
-
-    return Handler

@@ -13,7 +13,7 @@ from pipeline.cli.status import State
 
 Json = dict[str, Any]
 
-READ = "import json, sys; told = json.loads(sys.argv[1]); "
+READ = "import json, sys; task = json.loads(sys.argv[1]); "
 """Begins a script whose one argument is `{{$}}`."""
 
 
@@ -42,17 +42,11 @@ class Watcher:
         self.changes.append((component, state))
 
 
-def container(script: str, *arguments: str, driver: str | None = None) -> Json:
+def container(script: str, *arguments: str) -> Json:
     """An executor that runs Python."""
-    spec: Json = {
-        "image": "image:1",
-        "command": ["python3", "-c", script],
-        "args": list(arguments) or ["{{$}}"],
-    }
-    if driver:
-        hook = {"command": ["python3", "-c", driver], "args": ["{{$}}"]}
-        spec["lifecycle"] = {"preCacheCheck": hook}
-    return {"container": spec}
+    command = ["python3", "-c", script]
+    args = list(arguments) or ["{{$}}"]
+    return {"container": {"image": "image:1", "command": command, "args": args}}
 
 
 def task(
@@ -61,9 +55,7 @@ def task(
     inputs: dict[str, str] | None = None,
     outputs: dict[str, str] | None = None,
     parameters: Json | None = None,
-    puts_out: dict[str, str] | None = None,
-    after: Sequence[str] = (),
-    condition: str | None = None,
+    upstream: Sequence[str] = (),
     caches: bool = False,
 ) -> Json:
     """A task for `pipeline`.
@@ -72,10 +64,8 @@ def task(
         executor: What it runs.
         inputs: `task.key` by input.
         outputs: Title of the artifact by output.
-        parameters: Constants, or whole InputParameterSpecs, by name.
-        puts_out: Type by output parameter.
-        after: Tasks it waits for.
-        condition: When it runs.
+        parameters: Constants by name.
+        upstream: Tasks it waits for.
         caches: Whether it may reuse.
     """
     spec: Json = {"inputs": {"artifacts": {}, "parameters": {}}}
@@ -84,19 +74,15 @@ def task(
         origin = {"producerTask": producer, "outputArtifactKey": output}
         spec["inputs"]["artifacts"][key] = {"taskOutputArtifact": origin}
     for name, value in (parameters or {}).items():
-        constant = value if isinstance(value, dict) else {"runtimeValue": {"constant": value}}
-        spec["inputs"]["parameters"][name] = constant
-    if after:
-        spec["dependentTasks"] = list(after)
-    if condition:
-        spec["triggerPolicy"] = {"condition": condition}
+        spec["inputs"]["parameters"][name] = {"runtimeValue": {"constant": value}}
+    if upstream:
+        spec["dependentTasks"] = list(upstream)
     if caches:
         spec["cachingOptions"] = {"enableCache": True}
     types = {key: {"artifactType": kind(title)} for key, title in (outputs or {}).items()}
-    out = {name: {"parameterType": parameter} for name, parameter in (puts_out or {}).items()}
     return {
         "task": spec,
-        "component": {"outputDefinitions": {"artifacts": types, "parameters": out}},
+        "component": {"outputDefinitions": {"artifacts": types}},
         "executor": executor,
     }
 
@@ -106,11 +92,9 @@ def kind(title: str) -> Json:
     return {"instanceSchema": f"title: {title}\ntype: object\n"}
 
 
-def pipeline(parameters: Json | None = None, **tasks: Json) -> Json:
+def pipeline(**tasks: Json) -> Json:
     """A PipelineJob of these tasks."""
     root: Json = {"dag": {"tasks": {}}}
-    if parameters:
-        root["inputDefinitions"] = {"parameters": parameters}
     components, executors = {}, {}
     for name, parts in tasks.items():
         component = {"componentRef": {"name": name}, "taskInfo": {"name": name}}

@@ -57,21 +57,6 @@ def test_dataflow_becomes_beam_in_process_and_all_else_stays() -> None:
     assert changed == job
 
 
-def test_drivers_get_beam_in_process_too() -> None:
-    driven = component("x.Executor", *DATAFLOW)
-    driven["executor"]["container"]["lifecycle"] = {
-        "preCacheCheck": {
-            "command": ["python", "-m", "driver"],
-            "args": ["--json_serialized_invocation_args", "{{$}}", *DATAFLOW],
-        }
-    }
-    changed = replaced(pipeline(a=driven), "", Path("/setup.py"))
-    executor = changed["pipelineSpec"]["deploymentSpec"]["executors"]["a_executor"]
-    driver = executor["container"]["lifecycle"]["preCacheCheck"]["args"]
-    assert driver[:2] == ["--json_serialized_invocation_args", "{{$}}"]
-    assert "--runner=DirectRunner" in driver
-
-
 @pytest.mark.parametrize("query", ["SELECT 1", "SELECT * FROM `a.b.c` JOIN `a.b.d`"])
 def test_queries_that_read_no_table_or_several_are_refused(query: str) -> None:
     job = pipeline(a=component(BIGQUERY_EXECUTOR, input_config=query))

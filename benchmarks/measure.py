@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.environment import PROCESS
 from pipeline.settings import ROOT
 
 
@@ -37,7 +38,7 @@ def run_python(arguments: Sequence[str], log: Path) -> Process:
         RuntimeError: If it fails; with the end of what it printed.
     """
     command = [sys.executable, *arguments]
-    environment = os.environ | {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment = os.environ | PROCESS
     started = time.monotonic()
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)

@@ -7,7 +7,6 @@ move with the machine and with what else it does.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,13 +14,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import Process, run_python
+from common.environment import set_environment
 from pipeline.cli.console import log_to
 from report.collect.lineage import read_lineage
 from report.runs.past_runs import open_metadata, past_runs
@@ -31,6 +28,7 @@ PARTS = ("run", "quality", "ingestion", "training", "million")
 
 def main(arguments: list[str]) -> int:
     """Measures what is asked for and prints a table."""
+    set_environment()
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument(
         "parts",

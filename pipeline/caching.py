@@ -15,6 +15,11 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from common.errors import UserError
+
 ROOMS = ("common", "data", "models", "pipeline", "report", "schema")
 """Packages of ours."""
 
@@ -37,6 +42,29 @@ def code_fingerprint(module: str, folder: Path | None = None) -> str:
         digest.update(file.name.encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def name_by_content(schema_file: Path) -> str:
+    """A name for a copy of the schema that tells its content: TFX's cache sees the name only.
+
+    Args:
+        schema_file: The schema that examples must keep to.
+
+    Returns:
+        `DIGEST/NAME`, below whatever folder.
+
+    Raises:
+        UserError: If the file is no schema.
+    """
+    content = schema_file.read_bytes()
+    try:
+        text_format.Parse(content, schema_pb2.Schema())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"The schema file {schema_file} can't be read: line {error}.",
+            "Mend it, or take schema/schema.pbtxt.",
+        ) from error
+    return f"{hashlib.sha256(content).hexdigest()[:16]}/{schema_file.name}"
 
 
 def _closure(module: str) -> set[str]:

@@ -193,7 +193,7 @@ def _about(settings: Settings, engines: Engines, components: Sequence[Any]) -> A
         source=engines.source,
         severity=settings.anomaly_severity,
         bounds=settings.bounds,
-        settings=settings.told(),
+        settings=settings.to_dict(),
         command=settings.reproduction(),
         queries=_queries(settings),
         fingerprints={"births": engines.births} | code if engines.births else code,
@@ -234,7 +234,7 @@ def _a_query_per_split(settings: Settings) -> example_gen_pb2.Input:
 def _training(settings: Settings, engines: Engines) -> Training:
     return Training(
         batch_size=settings.batch_size,
-        checkpoint_every=settings.checkpoint_every,
+        checkpoint_every=settings.checkpoint_interval,
         checkpoint_root=engines.checkpoint_root,
         cache_examples=settings.cache_examples,
         seed=settings.seed,

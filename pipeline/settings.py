@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, field_validator, model_validator
-from pydantic_settings import CliPositionalArg, CliSubCommand, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from data.query import NATALITY
 from models.bounds import Bounds
@@ -30,24 +30,6 @@ FIRST_YEAR, LAST_YEAR = 1969, 2008
 """Years of birth that the natality table holds."""
 
 
-class Predict(BaseModel):
-    """Ask the newest pushed model for a weight, in pounds."""
-
-    request: CliPositionalArg[str] = Field(
-        description="One birth as JSON, such as "
-        '\'{"mother_age": 28, "gestation_weeks": 39, "plurality": "Single(1)"}\'.'
-    )
-
-
-class ReportOn(BaseModel):
-    """List the runs; or show the page of one, or two of them side by side."""
-
-    runs: CliPositionalArg[list[str]] = Field([], description="two runs, for --compare")
-    run: str | None = Field(None, description="the run whose page to show")
-    compare: bool = Field(False, description="show two runs side by side")
-    open: bool = Field(False, description="open the page in a browser; by default the newest run's")
-
-
 class Settings(Layered):
     """What is chosen about the pipeline, wherever it runs."""
 
@@ -61,7 +43,7 @@ class Settings(Layered):
         1500, ge=1, le=100_000_000, description="steps of training, one batch each"
     )
     batch_size: int = Field(512, ge=1, le=1_000_000, description="examples per step")
-    checkpoint_every: int = Field(
+    checkpoint_interval: int = Field(
         500, ge=1, description="steps between checkpoints, and between looks at the eval split"
     )
     cache_examples: bool = Field(
@@ -166,7 +148,7 @@ class LocalSettings(Settings):
 
     model_config = SettingsConfigDict(cli_prog_name="local_runner.py")
     default_config = Path("natality.toml")
-    incidental = Settings.incidental | {"run_root", "from_", "to", "predict", "report"}
+    incidental = Settings.incidental | {"run_root", "from_", "to"}
 
     source: str = Field(
         SAMPLE,
@@ -186,9 +168,6 @@ class LocalSettings(Settings):
     )
     to: str | None = Field(None, description="last component to run")
 
-    predict: CliSubCommand[Predict]
-    report: CliSubCommand[ReportOn]
-
     @field_validator("run_root")
     @classmethod
     def _expand_home(cls, path: Path) -> Path:
@@ -206,6 +185,11 @@ class LocalSettings(Settings):
         if self.source == BIGQUERY and not (self.project and self.bigquery_temp):
             raise ValueError("source 'bigquery' needs project and bigquery_temp as well")
         return self
+
+    @property
+    def source_path(self) -> Path:
+        """File, folder or glob of the source, where it is not BigQuery."""
+        return SAMPLE_FILE if self.source == SAMPLE else Path(self.source)
 
     @property
     def serving_folder(self) -> Path:

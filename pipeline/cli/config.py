@@ -7,19 +7,21 @@ the place, the value seen and what would be allowed.
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+import pydantic_settings
+from pydantic import BaseModel, Field, ValidationError, create_model
 from pydantic_settings import (
     BaseSettings,
+    CliSubCommand,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -57,7 +59,7 @@ class Layered(BaseSettings):
         None, description="TOML file with settings; the default one is read if it is there"
     )
 
-    def told(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, str]:
         """What decides on the results of a run, as text, by the name one would write in a file."""
         return {name: _text(getattr(self, field)) for field, name in self._deciding()}
 
@@ -88,7 +90,11 @@ class Layered(BaseSettings):
         """The order in which sources overrule each other; flags come before all of these."""
         config = init_settings.init_kwargs.get("config")  # type: ignore[attr-defined]
         file = config or (cls.default_config if cls.default_config.exists() else None)
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=file)
+        known = meanings(cls).keys() - {"config"}  # Which are no commands, so no tables of theirs.
+        for name in toml.toml_data.keys() - known:
+            raise _unknown("setting", name, known)
+        return init_settings, env_settings, toml
 
 
 def _flag(name: str, value: object) -> str:
@@ -106,37 +112,70 @@ def _text(value: object) -> str:
 
 
 AnySettings = TypeVar("AnySettings", bound=Layered)
+Commands = Mapping[str, type[BaseModel]]
+"""By name of a command, what it takes; what that says of itself, `--help` lists."""
+
+
+class SettingsError(UserError):
+    """A setting or an option that is refused before anything has begun."""
 
 
 def load(kind: type[AnySettings], arguments: Sequence[str] = ()) -> AnySettings:
-    """Reads settings from all their sources.
+    """Reads settings from all their sources; `load_command` without commands."""
+    return load_command(kind, arguments, {})[0]
+
+
+def load_command(
+    kind: type[AnySettings], arguments: Sequence[str], commands: Commands
+) -> tuple[AnySettings, str | None, BaseModel | None]:
+    """Reads settings from all their sources, and which command is to be run with which options.
 
     Args:
         kind: The settings to read.
-        arguments: Command-line flags.
+        arguments: Command-line flags, then the name of a command and its options.
+        commands: Those there are.
 
     Returns:
-        Checked, frozen settings.
+        Checked, frozen settings; the command, if one is named, and its options.
 
     Raises:
-        UserError: If a value is not allowed, or a name not known.
+        SettingsError: If a value is not allowed, or a name not known.
         SystemExit: After `--help`.
     """
-    _check_names(kind, arguments)
-    config = _config_file(kind, arguments)
+    place = _place_of_command(kind, arguments)
+    command = next(iter(arguments[place:]), None)
+    _check_flags(kind, arguments[:place], commands)
+    if command is not None:
+        if command not in commands:
+            raise _unknown("command", repr(command), commands, f"There are {', '.join(commands)}.")
+        _check_options(kind, command, arguments[place + 1 :], commands)
+    _check_values(arguments)
+    _check_variables(kind)
+    config = _config_file(kind, arguments[:place])
     given = {} if config is None else {"config": config}
+    parser: Any = create_model(
+        kind.__name__,
+        __base__=kind,
+        __doc__=kind.__doc__,
+        **{name: (CliSubCommand[options], ...) for name, options in commands.items()},  # type: ignore
+    )
     try:
-        return kind(_cli_parse_args=list(arguments), **given)  # type: ignore[call-arg]
+        read = parser(_cli_parse_args=list(arguments), **given)
     except ValidationError as error:
         raise _explained(kind, error) from error
-    except SettingsError as error:
+    except pydantic_settings.SettingsError as error:
         cause = str(error).removeprefix("error parsing CLI: ")
-        raise UserError(f"{cause[0].upper()}{cause[1:]}.", "See --help for the options.") from error
-    except ValueError as error:  # Also TOMLDecodeError, whose module depends on Python's version.
-        raise UserError(
-            f"The settings file {config or kind.default_config} is no TOML: {error}.",
-            "Write one setting a line, such as train_steps = 500 or years = '2001-2008'.",
+        raise SettingsError(
+            f"{cause[0].upper()}{cause[1:]}.", "See --help for the options."
         ) from error
+    except ValueError as error:  # Also TOMLDecodeError, whose module depends on Python's version.
+        raise SettingsError(
+            f"The settings file {config or kind.default_config} is no TOML: {error}.",
+            "Write one setting a line, such as train_steps = 500 or seed = 7.",
+        ) from error
+    fields = kind.model_fields.items()
+    settings = kind.model_construct(**{f.alias or name: getattr(read, name) for name, f in fields})
+    return settings, command, getattr(read, command) if command else None
 
 
 def meanings(kind: type[BaseModel]) -> dict[str, str]:
@@ -148,13 +187,6 @@ def meanings(kind: type[BaseModel]) -> dict[str, str]:
     }
 
 
-def _subcommands(kind: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    for field in kind.model_fields.values():
-        if command := _subcommand(field.annotation):
-            yield command
-            yield from _subcommands(command)
-
-
 def _subcommand(annotation: Any) -> type[BaseModel] | None:
     """The model behind `CliSubCommand[...]`, which is an optional one."""
     choices = get_args(annotation)
@@ -162,21 +194,77 @@ def _subcommand(annotation: Any) -> type[BaseModel] | None:
     return models[0] if models and type(None) in choices else None
 
 
+def _switches(kind: type[BaseModel]) -> set[str]:
+    """Flags that take no value."""
+    names = [n for n, f in kind.model_fields.items() if f.annotation is bool]
+    return {_as_flag(name) for name in (*names, *(f"no-{name}" for name in names), "help")}
+
+
 def _flags(kind: type[BaseModel]) -> set[str]:
-    switches = {
-        field.alias or name for name, field in kind.model_fields.items() if field.annotation is bool
-    }
-    names = {*meanings(kind), *(f"no-{name}" for name in switches), "help"}
-    return {f"--{name}".replace("_", "-") for name in names}
+    """All flags, those of subcommands included."""
+    subcommands = filter(None, (_subcommand(f.annotation) for f in kind.model_fields.values()))
+    own = _switches(kind) | {_as_flag(name) for name in meanings(kind)}
+    return own.union(*map(_flags, subcommands))
 
 
-def _check_names(kind: type[Layered], arguments: Sequence[str]) -> None:
+def _as_flag(name: str) -> str:
+    return f"--{name}".replace("_", "-")
+
+
+def _place_of_command(kind: type[BaseModel], arguments: Sequence[str]) -> int:
+    """Index of the first word that is neither a flag nor its value."""
+    index, switches = 0, _switches(kind) | {"-h"}
+    while index < len(arguments) and arguments[index].startswith("-"):
+        index += 1 if "=" in arguments[index] or arguments[index] in switches else 2
+    return min(index, len(arguments))
+
+
+def _check_flags(kind: type[Layered], arguments: Sequence[str], commands: Commands) -> None:
     """Refuses what would otherwise be ignored, or taken for something else."""
-    flags = _flags(kind).union(*map(_flags, _subcommands(kind)))
+    known = _flags(kind)
+    for argument in arguments:
+        flag, equals, value = argument.partition("=")
+        if not flag.startswith("--"):
+            continue
+        owner = next((name for name, model in commands.items() if flag in _flags(model)), None)
+        if flag not in known and owner:
+            raise SettingsError(
+                f"{flag} is an option of the command {owner}.", f"Write it after {owner}."
+            )
+        if flag not in known:
+            raise _unknown("option", flag, known)
+        if flag in _switches(kind) and equals:
+            raise SettingsError(
+                f"{flag} takes no value, and has got {value!r}.",
+                f"Write {flag}, or --no-{flag[2:]}.",
+            )
+
+
+def _check_values(arguments: Sequence[str]) -> None:
+    for flag, value in zip(arguments, [*arguments[1:], None], strict=False):
+        if flag.startswith("--") and (flag.endswith("=") or value == ""):
+            raise SettingsError(
+                f"{flag.rstrip('=')} has an empty value.",
+                "Give it one, or leave it out for the default.",
+            )
+
+
+def _check_options(
+    kind: type[Layered], command: str, arguments: Sequence[str], commands: Commands
+) -> None:
+    known = _flags(commands[command])
     for argument in arguments:
         flag = argument.partition("=")[0]
-        if flag.startswith("--") and flag not in flags:
-            raise _unknown("option", flag, flags)
+        if flag.startswith("--") and flag not in known:
+            if flag in _flags(kind):
+                raise SettingsError(
+                    f"{flag} stands after the command {command}, which has no such option.",
+                    f"Settings come first: {flag} ... {command}.",
+                )
+            raise _unknown("option", flag, known)
+
+
+def _check_variables(kind: type[Layered]) -> None:
     prefix = _prefix(kind)
     variables = {f"{prefix}{name}".upper() for name in meanings(kind)}
     for variable in os.environ:
@@ -189,27 +277,38 @@ def _prefix(kind: type[Layered]) -> str:
     return kind.model_config.get("env_prefix", "")
 
 
-def _unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {close[0]}?" if close else "See --help for the settings there are."
-    return UserError(f"There is no {kind} {name}.", hint)
+def _unknown(kind: str, name: str, known: Iterable[str], else_: str = "") -> SettingsError:
+    close = difflib.get_close_matches(name.strip("'"), known, n=1)
+    else_ = else_ or f"See --help for the {kind}s there are."
+    hint = f"Did you mean {close[0]}?" if close else else_
+    return SettingsError(f"There is no {kind} {name}.", hint)
 
 
 def _config_file(kind: type[Layered], arguments: Sequence[str]) -> Path | None:
-    """The settings file asked for; it must be known before the settings are read."""
+    """The settings file to read, if there is one; it must be known before the settings are."""
     path = os.environ.get(f"{_prefix(kind)}CONFIG", "")
     for index, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if name == "--config":
             path = value if equals else "".join(arguments[index + 1 : index + 2])
-    if not path:
+    if not path and not os.path.lexists(kind.default_config):
         return None
-    if not Path(path).is_file():
-        raise UserError(f"There is no settings file {path}.", "Check the path given as config.")
-    return Path(path)
+    file = Path(os.path.expanduser(path)) if path else kind.default_config
+    if not os.path.lexists(file):
+        raise SettingsError(f"There is no settings file {path}.", "Check the path given as config.")
+    try:
+        if file.exists() and not file.is_file():
+            raise IsADirectoryError(errno.EISDIR, "it is no file")
+        file.read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"The settings file {path or file} can't be read: {str(error.strerror).lower()}.",
+            "Check the path given as config." if path else "Mend its permissions, or remove it.",
+        ) from error
+    return file if path else None
 
 
-def _explained(kind: type[Layered], error: ValidationError) -> UserError:
+def _explained(kind: type[Layered], error: ValidationError) -> SettingsError:
     """The first thing wrong, in words of the user: setting, value seen, what is allowed."""
     first: Any = error.errors()[0]
     place = [str(part) for part in first["loc"] if part != "[key]"]
@@ -217,15 +316,15 @@ def _explained(kind: type[Layered], error: ValidationError) -> UserError:
         return _unknown("setting", place[0], meanings(kind))
     message = str(first["msg"]).removeprefix("Value error, ")
     if not place:
-        return UserError(f"The settings don't fit together: {message}.", "See --help.")
+        return SettingsError(f"The settings don't fit together: {message}.", "See --help.")
     name = ".".join(place)  # Of a value in a table, with the names of the tables.
     meaning = f" ({meanings(kind)[place[0]]})" if meanings(kind).get(place[0]) else ""
     if first["type"] == "missing":
-        return UserError(
+        return SettingsError(
             f"Setting {name} is missing{meaning}.",
             f"Write it into {kind.default_config}, or give it as an option; see --help.",
         )
-    return UserError(
+    return SettingsError(
         f"Setting {name} is {str(first['input'])!r}: {message[0].lower()}{message[1:]}.",
         f"Change {name}{meaning}.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import time
@@ -46,12 +47,14 @@ def log_to(file: Path) -> Iterator[Console]:
 
     Yields:
         A console that still writes to where standard output led.
+
+    Raises:
+        OSError: If the log can't be written.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
-    with file.open("ab") as log, os.fdopen(os.dup(1), "w", encoding="utf-8") as terminal:
+    with file.open("ab") as log, _Terminal() as terminal:
+        _flush()
+        kept = os.dup(1), os.dup(2)
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         try:
@@ -63,15 +66,40 @@ def log_to(file: Path) -> Iterator[Console]:
                 os.close(original)
 
 
+class _Terminal(io.TextIOWrapper):
+    """Where standard output leads; says nothing more once that is closed, gone or full."""
+
+    def __init__(self) -> None:
+        super().__init__(os.fdopen(os.dup(1), "wb"), encoding="utf-8", errors="backslashreplace")
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            _lead_nowhere(self.fileno())
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError:
+            _lead_nowhere(self.fileno())
+            super().flush()
+
+
 def _flush() -> None:
-    """Empties the buffers of standard output and error; into nothing, if the disk is full."""
+    """Empties the buffers of standard output and error; into nothing, if there is no way."""
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         try:
             stream.flush()
         except OSError:
-            with open(os.devnull, "wb") as nothing:
-                os.dup2(nothing.fileno(), number)
+            _lead_nowhere(number)
             stream.flush()
+
+
+def _lead_nowhere(number: int) -> None:
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), number)
 
 
 class Progress:

@@ -1,14 +1,46 @@
-"""Asks the newest pushed model."""
+"""The command `predict`: asks the newest pushed model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-import tensorflow as tf
+from pydantic import BaseModel, Field
+from pydantic_settings import CliPositionalArg
+from rich.console import Console
 
 from common.errors import UserError
 from models.names import PREDICTION, SERVING
+from models.request import parse_request
+from pipeline.settings import LocalSettings
+
+
+class Options(BaseModel):
+    """Ask the newest pushed model for a weight, in pounds."""
+
+    request: CliPositionalArg[str] = Field(
+        description="One birth as JSON, such as "
+        '\'{"mother_age": 28, "gestation_weeks": 39, "plurality": "Single(1)"}\'.'
+    )
+
+
+def run(settings: LocalSettings, options: Options, console: Console) -> int:
+    """Prints one prediction.
+
+    Args:
+        settings: What the user chose; only the run root matters.
+        options: What to ask.
+        console: Where to print it.
+
+    Returns:
+        Zero.
+
+    Raises:
+        UserError: If the request is not one, or as `predict`.
+    """
+    birth = parse_request(options.request)  # Told before TensorFlow loads, if it is wrong.
+    console.print(f"{predict(settings.serving_folder, birth):.2f} lb", highlight=False)
+    return 0
 
 
 def newest_version(folder: Path) -> Path:
@@ -47,6 +79,8 @@ def predict(folder: Path, birth: Mapping[str, str | float]) -> float:
         UserError: If there is no pushed model, it is damaged, or it takes other features.
     """
     version = newest_version(folder)
+    import tensorflow as tf  # Takes seconds.
+
     try:
         model = tf.saved_model.load(str(version))
     except (OSError, tf.errors.OpError) as error:

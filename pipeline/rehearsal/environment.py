@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.environment import IMAGE
 from common.errors import UserError
 from pipeline.rehearsal.processes import end_of
 
@@ -62,11 +63,10 @@ class Environment:
         Args:
             home: Its home folder.
         """
-        return {
+        return IMAGE | {
             "PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(home),
             "LANG": "C.UTF-8",
-            "PYTHONUNBUFFERED": "1",
             # No credentials, also where the machine would lend its own.
             "NO_GCE_CHECK": "true",
         }

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.cli.status import State
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.spec import Job
 from pipeline.rehearsal.store import Artifact, Outputs
-from pipeline.cli.status import State
 
 
 @dataclass

@@ -132,7 +132,8 @@ def _embed(task: dict[str, Any], component: dict[str, Any], births: str) -> None
 
     config = custom_config(
         {tables.pop(): births},
-        fingerprint=source.fingerprint() + code_fingerprint("pipeline.components.embedded_bigquery"),
+        fingerprint=source.fingerprint()
+        + code_fingerprint("pipeline.components.embedded_bigquery"),
     )
     component["inputDefinitions"]["parameters"]["custom_config"] = {"parameterType": "STRING"}
     parameters["custom_config"] = {"runtimeValue": {"constant": proto_utils.proto_to_json(config)}}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cli.run_root import sole_run
+from pipeline.cli.status import Observer, State
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.container import Containers
 from pipeline.rehearsal.environment import Environment
@@ -20,7 +21,6 @@ from pipeline.rehearsal.store import Store
 from pipeline.rehearsal.task_runner import TaskRunner, observed
 from pipeline.rehearsal.vertex_service import Vertex
 from pipeline.settings import ROOT
-from pipeline.cli.status import Observer, State
 
 ENVIRONMENT = "environment"
 """What an observer is told of before the first task: the containers' environment is made."""

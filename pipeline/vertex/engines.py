@@ -6,7 +6,7 @@ from typing import Any
 
 from tfx import v1 as tfx
 
-from pipeline.curated import name_by_content
+from pipeline.caching import name_by_content
 from pipeline.pipeline import Engines, to_folder
 from pipeline.vertex.trainer import Trainer, training_config
 from pipeline.vertex.vertex_settings import VertexSettings

@@ -11,6 +11,8 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from common.environment import IMAGE, set_environment
+
 TIMED_OUT = 124
 """Exit status of a task that was given up, as that of coreutils' `timeout`."""
 
@@ -27,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
     if ours.task_timeout:
         _give_up_after(ours.task_timeout)
 
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # Before TensorFlow loads.
+    set_environment(IMAGE)  # Before TensorFlow loads; a base image of another kind may lack it.
     from absl import app
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
 from rich.console import Console
 from rich.text import Text
 
@@ -39,8 +37,6 @@ def run(settings: VertexSettings, options: Rehearse, console: Console) -> int:
     progress = Progress(console, lambda: interrupts.came)
     try:
         with interrupts, progress:
-            # How a CI service ends a job: as a Ctrl-C, so that no container is left behind.
-            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
             outcome = _rehearsed(settings, options, console, progress)
     except (KeyboardInterrupt, UserError):
         if interrupts.came:

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
-from pydantic_settings import CliSubCommand, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from pipeline.cli.config import VERTEX_PREFIX, load
 from pipeline.settings import Settings
-from pipeline.vertex import options, resource_names
+from pipeline.vertex import resource_names
 from pipeline.vertex.addresses import ADDRESSES, Address, Service
 from pipeline.vertex.scales import SCALES, Scale
-
-COMMANDS = ("check", "compile", "rehearse", "submit", "schedule")
 
 SERVING_IMAGE = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
 """The newest TensorFlow that Google serves ready-made."""
@@ -32,7 +30,7 @@ class VertexSettings(Settings):
 
     model_config = SettingsConfigDict(cli_prog_name="vertex_runner.py", env_prefix=VERTEX_PREFIX)
     default_config = Path("vertex.toml")
-    incidental = Settings.incidental | {"addresses", *COMMANDS}
+    incidental = Settings.incidental | {"addresses"}
 
     project: resource_names.Project = Field(
         description="Google Cloud project that runs all of it and pays, BigQuery included"
@@ -139,12 +137,6 @@ class VertexSettings(Settings):
         SERVING_IMAGE, description="container image that serves"
     )
 
-    check: CliSubCommand[options.Check]
-    compile: CliSubCommand[options.Compile]
-    rehearse: CliSubCommand[options.Rehearse]
-    submit: CliSubCommand[options.Submit]
-    schedule: CliSubCommand[options.Schedule]
-
     @model_validator(mode="after")
     def _check_scale(self) -> VertexSettings:
         if self.scale not in self.all_scales:
@@ -217,11 +209,6 @@ class VertexSettings(Settings):
     def reproduction(self) -> str:
         """The command that makes the same run again."""
         return f"{super().reproduction()} submit"
-
-    @property
-    def command(self) -> str | None:
-        """Name of the command that was given, if one was."""
-        return next((name for name in COMMANDS if getattr(self, name)), None)
 
 
 VertexSettings.__doc__ = inspect.cleandoc(VertexSettings.__doc__ or "")  # As --help shows it.

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import ml_metadata as mlmd
 
-from report.facts import Facts
 from report.collect.collector import gather
 from report.collect.lineage import read_lineage
-from report.render.page import render, render_comparison
 from report.collect.run_artifacts import Run
+from report.facts import Facts
+from report.render.page import render, render_comparison
 from report.runs.past_runs import PastRun, page_file, past_runs, remember
 from report.runs.summary import RunSummary, summarise
 

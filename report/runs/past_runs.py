@@ -14,9 +14,9 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2
 
 from common.errors import UserError
-from report.run_info import About
 from report.collect.lineage import RUN, read_lineage
 from report.collect.run_artifacts import Run
+from report.run_info import About
 
 UNFINISHED = "unfinished"
 """What came of a run that was stopped or killed."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from report.collect.data_quality import read_split_statistics, row_counts
-from report.facts import Slice
 from report.collect.run_artifacts import Run
 from report.collect.slice_metrics import read_slices
 from report.collect.verdict import blessed, pushed_to, reasons
+from report.facts import Slice
 from schema.validation import read_findings
 
 

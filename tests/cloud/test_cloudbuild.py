@@ -13,7 +13,9 @@ from image import CHECKOUT, stages
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from pipeline.vertex.vertex_settings import VertexSettings, load_settings
+from pipeline.cli.config import load_command
+from pipeline.vertex.commands import COMMANDS
+from pipeline.vertex.vertex_settings import VertexSettings
 
 BUILT_IN = {"PROJECT_ID": "my-project", "BUILD_ID": "b-1"}
 DURATION = r"\d+s"
@@ -108,13 +110,13 @@ def test_the_image_s_commands_are_ones_that_the_runner_takes(
     steps = {step.id: step for step in build.steps}
     *start, command, flag, output = steps["compile"].args
     assert start == ["-m", "vertex_runner"]
-    compiled = _settings(command, flag, output)
+    compiled, *_ = load_command(VertexSettings, [command, flag, output], COMMANDS)
     assert compiled.image == steps["compile"].name
     assert build.artifacts.objects.paths == [output]
     made = steps["prepare"].args[-1]
     assert output.startswith(f"{made}/")
     (submit,) = re.findall(r"python -m vertex_runner (.*)", steps["submit"].args[-1])
-    assert _settings(*submit.split()).command == "submit"
+    assert load_command(VertexSettings, submit.split(), COMMANDS)[1] == "submit"
 
 
 def test_nothing_runs_and_costs_unless_asked(build: Build):
@@ -129,10 +131,6 @@ def test_nothing_runs_and_costs_unless_asked(build: Build):
         ["bash", *submit[:-1], asked], capture_output=True, text=True, check=True
     )
     assert ended.stdout == "started submit\n"
-
-
-def _settings(*arguments: str) -> VertexSettings:
-    return load_settings(arguments)
 
 
 def _substituted(value: Any, values: dict[str, str]) -> Any:

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from image import CHECKOUT
 
-from pipeline.vertex.vertex_settings import VertexSettings, load_settings
+from pipeline.cli.config import load_command
+from pipeline.vertex.commands import COMMANDS
+from pipeline.vertex.vertex_settings import VertexSettings
 
 DOCS = (CHECKOUT / "docs" / "deploy.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
 SETTINGS = next(block for block in BLOCKS if block.startswith("project = "))
-COMMANDS = re.findall(r"^python vertex_runner\.py (.*)$", DOCS, re.MULTILINE)
+TYPED = re.findall(r"^python vertex_runner\.py (.*)$", DOCS, re.MULTILINE)
 
 
 def test_a_shell_takes_all_that_is_to_be_typed():
@@ -24,21 +26,19 @@ def test_a_shell_takes_all_that_is_to_be_typed():
     assert ended.stderr == ""
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", TYPED)
 def test_the_runner_takes_each_command_with_the_settings_shown(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
     Path("vertex.toml").write_text(SETTINGS)
     arguments = shlex.split(command, comments=True)
-    assert load_settings(arguments).command in arguments
+    assert load_command(VertexSettings, arguments, COMMANDS)[1] in arguments
 
 
 def test_all_commands_of_the_runner_are_shown():
-    settings = (load_settings([*_required(), *shlex.split(c, comments=True)]) for c in COMMANDS)
-    commands = {"check", "compile", "rehearse", "submit", "schedule"}
-    assert {found.command for found in settings} == commands
-    assert commands <= set(VertexSettings.model_fields)
+    lines = ([*_required(), *shlex.split(line, comments=True)] for line in TYPED)
+    assert {load_command(VertexSettings, line, COMMANDS)[1] for line in lines} == set(COMMANDS)
 
 
 def _required() -> list[str]:

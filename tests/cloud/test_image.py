@@ -13,6 +13,8 @@ from image import CHECKOUT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from common.environment import IMAGE
+
 ENTRY_POINT = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
 
 
@@ -72,6 +74,7 @@ def test_dataflow_starts_workers_in_our_environment():
     (variables,) = final.texts("ENV")
     assert "PATH=/opt/venv/bin:$PATH" in variables.split()
     assert "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1" in variables.split()
+    assert IMAGE.items() <= dict(pair.split("=", 1) for pair in variables.split()).items()
 
 
 def test_beam_can_build_the_package_where_the_settings_look_for_it():

@@ -19,11 +19,11 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx import v1 as tfx
 
 PROJECT = Path(__file__).parents[2]
-ROOMS = ("data", "models", "pipeline", "report", "schema")
+ROOMS = ("common", "data", "models", "pipeline", "report", "schema")
 QUICK = {
     "sample": "0.2",
     "train_steps": "60",
-    "checkpoint_every": "20",
+    "checkpoint_interval": "20",
     "batch_size": "128",
     "max_rmse": "20",
     "max_slice_rmse": "20",

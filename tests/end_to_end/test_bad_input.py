@@ -162,7 +162,9 @@ def test_bad_data(
 ):
     file = tmp_path / "births.parquet"
     pq.write_table(change(births), file)
-    said = root.refused("--source", str(file))
+    # Only the query tells that a split has no rows.
+    status = Exit.FAILED if "Choose" in cure else Exit.BAD_SETTINGS
+    said = root.refused("--source", str(file), status=status)
     assert str(file) in said
     assert cause in said
     assert cure in said
@@ -177,7 +179,7 @@ def test_a_file_that_cannot_be_read(root: Root, tmp_path: Path, content: bytes |
     file = tmp_path / "births.parquet"
     if content is not None:
         file.write_bytes(content)
-    assert cause in root.refused("--source", str(file))
+    assert cause in root.refused("--source", str(file), status=Exit.BAD_SETTINGS)
 
 
 def test_years_without_births(root: Root):
@@ -228,7 +230,7 @@ def test_an_impossible_setting(root: Root):
 
 def test_a_schema_that_is_none(root: Root, tmp_path: Path):
     (tmp_path / "schema.pbtxt").write_text("feature { nonsense")
-    said = root.refused("--schema-file", str(tmp_path / "schema.pbtxt"), "--sample", "0.1")
+    said = root.refused("--schema-file", str(tmp_path / "schema.pbtxt"), status=Exit.BAD_SETTINGS)
     assert "schema.pbtxt" in said
 
 

@@ -14,7 +14,7 @@ from ml_metadata.proto import metadata_store_pb2
 
 pytestmark = pytest.mark.slow
 
-LONG = ("--train-steps", "1500", "--checkpoint-every", "50")
+LONG = ("--train-steps", "1500", "--checkpoint-interval", "50")
 SENTENCE = (
     "Stopped in {}. The next run continues with what is done, "
     "and training from its last checkpoint.\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from pipeline.cli.status import State
-from pipeline.local.engines import report_failure, run_locally
+from pipeline.local.run import report_failure, run_pipeline
 from pipeline.settings import LocalSettings, load_settings
 from report.collect.lineage import read_lineage
 from report.collect.run_artifacts import Run
@@ -17,7 +17,7 @@ from report.runs.past_runs import PastRun, open_metadata, past_runs
 from report.runs.summary import RunSummary
 
 QUICK = (
-    *("--sample", "0.2", "--train-steps", "60", "--checkpoint-every", "20"),
+    *("--sample", "0.2", "--train-steps", "60", "--checkpoint-interval", "20"),
     *("--batch-size", "128", "--max-rmse", "20", "--max-slice-rmse", "20"),
     *("--max-rmse-rise", "20", "--max-slice-rmse-rise", "20"),
 )
@@ -45,7 +45,7 @@ class Runs:
         """Makes a run as the command line does; None if it failed."""
         settings = self.settings(*flags)
         try:
-            return run_locally(settings, run_id, Nobody())
+            return run_pipeline(settings, run_id, Nobody())
         except UserError as error:
             report_failure(settings, run_id, error.cause)
             return None

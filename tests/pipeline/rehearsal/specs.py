@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.cli.status import State
 from pipeline.rehearsal.environment import Environment
 from pipeline.rehearsal.outcome import Rehearsed
 from pipeline.rehearsal.spec_runner import rehearse
-from pipeline.cli.status import State
 
 Json = dict[str, Any]
 

@@ -16,8 +16,8 @@ from filelock import FileLock
 from specs import READ, Watcher, container, kind, pipeline, run, task
 
 from common.errors import UserError
-from pipeline.rehearsal.container import TaskFailed
 from pipeline.cli.status import State
+from pipeline.rehearsal.container import TaskFailed
 
 MAKE = READ + (
     "import os; uri = task['outputs']['artifacts']['model']['artifacts'][0]['uri']; "
@@ -59,7 +59,10 @@ def test_a_task_is_told_its_inputs_and_outputs_as_vertex_does(tmp_path: Path) ->
     folder = Path(executor_input["outputs"]["outputFile"]).parent
     assert folder.name.startswith("use_")
     assert folder.parents[2] == tmp_path / "buckets" / "bucket" / "root"
-    assert executor_input["outputs"]["artifacts"]["result"]["artifacts"][0]["uri"] == f"{folder}/result"
+    assert (
+        executor_input["outputs"]["artifacts"]["result"]["artifacts"][0]["uri"]
+        == f"{folder}/result"
+    )
 
 
 def test_a_container_has_only_the_variables_and_folder_of_a_container(
@@ -200,10 +203,15 @@ def test_resolvers_find_what_an_earlier_rehearsal_made(tmp_path: Path) -> None:
     job = pipeline(find=find, make=maker(upstream=["find"]), use=use)
     first = run(job, tmp_path)
     executor_input = shown(tmp_path, "use")
-    assert "baseline" not in executor_input["inputs"]["artifacts"], "nothing was found, so nothing is said"
+    assert "baseline" not in executor_input["inputs"]["artifacts"], (
+        "nothing was found, so nothing is said"
+    )
     second = run(job, tmp_path)
     second_inputs = shown(tmp_path, "use")
-    assert second_inputs["inputs"]["artifacts"]["baseline"] == executor_input["inputs"]["artifacts"]["model"]
+    assert (
+        second_inputs["inputs"]["artifacts"]["baseline"]
+        == executor_input["inputs"]["artifacts"]["model"]
+    )
     assert (first.baseline, second.baseline) == (False, True)
 
 

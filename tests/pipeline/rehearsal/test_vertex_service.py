@@ -18,9 +18,9 @@ from google.oauth2.credentials import Credentials
 
 from common.errors import UserError
 from pipeline.rehearsal.buckets import Buckets
+from pipeline.rehearsal.custom_job import Replica, replicas_of, tf_configs
 from pipeline.rehearsal.loopback import one_class_per_message
 from pipeline.rehearsal.processes import Processes
-from pipeline.rehearsal.custom_job import Replica, replicas_of, tf_configs
 from pipeline.rehearsal.vertex_service import Vertex
 
 PARENT = "projects/proj/locations/us-central1"

@@ -290,7 +290,7 @@ def test_a_file_that_cannot_be_written_is_named(
 
 @pytest.mark.parametrize(
     ("flags", "message"),
-    [([], "not said what to do"), (["frobnicate"], "invalid choice: 'frobnicate'")],
+    [([], "not said what to do"), (["frobnicate"], "no command 'frobnicate'")],
 )
 def test_a_command_must_be_named(
     required: tuple[str, ...],

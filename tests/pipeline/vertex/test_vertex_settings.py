@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from pipeline.cli.config import meanings
+from pipeline.cli.config import load_command, meanings
+from pipeline.vertex.commands import COMMANDS
 from pipeline.vertex.scales import SCALES
 from pipeline.vertex.vertex_settings import VertexSettings, load_settings
 
@@ -136,8 +137,10 @@ def test_a_scale_is_checked(vertex_settings: Load, empty_folder: Path, table: st
         (["compile", "--output", "natality.txt"], "compile.output"),
     ],
 )
-def test_options_of_commands_are_checked(vertex_settings: Load, flags: list[str], setting: str):
-    assert f"Setting {setting} is '{flags[-1]}'" in refused(vertex_settings, *flags)
+def test_options_of_commands_are_checked(required: tuple[str, ...], flags: list[str], setting: str):
+    with pytest.raises(UserError) as caught:
+        load_command(VertexSettings, [*required, *flags], COMMANDS)
+    assert f"Setting {setting} is '{flags[-1]}'" in caught.value.cause
 
 
 def test_the_example_has_every_setting_with_its_default():
@@ -170,7 +173,7 @@ def test_what_the_example_shows_of_settings_without_a_default_is_allowed(empty_f
 
 def test_help_names_the_commands_and_what_they_do(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
-        load_settings(["--help"])
+        load_command(VertexSettings, ["--help"], COMMANDS)
     text = " ".join(capsys.readouterr().out.split())
     assert "compile Write the pipeline spec that Vertex AI runs." in text
     assert "schedule Create, list, pause, resume or delete a recurring run." in text

@@ -292,7 +292,7 @@ class TestProvenance:
         python, script, *flags = shlex.split(first.provenance.command)
         assert (python, script) == ("python", "local_runner.py")
         again = load_settings(flags)
-        assert again.told() == runs.settings().told() == first.provenance.settings
+        assert again.to_dict() == runs.settings().to_dict() == first.provenance.settings
         assert "--run-root" not in flags
 
     def test_queries_versions_and_fingerprints(self, first: Facts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -11,12 +12,13 @@ import ml_metadata as mlmd
 import pytest
 from ml_metadata.proto import metadata_store_pb2
 from real_runs import Runs
+from rich.console import Console
 
 from common.errors import UserError
-from pipeline.local.reports import show_reports
-from pipeline.settings import ReportOn
-from report.facts import Facts
+from pipeline.cli.console import log_to
+from pipeline.local import report
 from report.collect.lineage import RUN, read_lineage
+from report.facts import Facts
 from report.runs.past_runs import open_metadata, past_runs, remember
 from schema.propose import CURATED
 
@@ -159,7 +161,8 @@ def test_the_list_has_all_runs_and_loads_no_tensorflow(all_runs: Runs):
 
 
 def shown(on: Runs, capfd: pytest.CaptureFixture[str], **asked) -> str:
-    show_reports(on.settings(), ReportOn(**asked))
+    with log_to(Path(os.devnull)) as console:
+        report.run(on.settings(), report.Options(**asked), console)
     return capfd.readouterr().out
 
 
@@ -200,7 +203,7 @@ def test_compare_shows_what_differs(all_runs: Runs, capfd: pytest.CaptureFixture
 )
 def test_what_can_not_be_shown_is_refused(runs: Runs, asked: dict, cause: str, cure: str):
     with pytest.raises(UserError) as refused:
-        show_reports(runs.settings(), ReportOn(**asked))
+        report.run(runs.settings(), report.Options(**asked), Console())
     assert cause in refused.value.cause
     assert cure in refused.value.cure
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import difflib
-import os
 import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ml_metadata as mlmd
+from pydantic import BaseModel, Field
+from pydantic_settings import CliPositionalArg
 from rich.console import Console
 from rich.table import Table
 
 from common.errors import UserError
-from pipeline.cli.console import log_to, shortened
-from pipeline.settings import LocalSettings, ReportOn
+from pipeline.cli.console import shortened
+from pipeline.settings import LocalSettings
 from report.runs.past_runs import PastRun, open_metadata, past_runs, written_page
 
 if TYPE_CHECKING:
@@ -25,47 +26,60 @@ NONE = "-"
 """What a table shows where there is nothing."""
 
 
-def show_reports(settings: LocalSettings, asked: ReportOn) -> None:
+class Options(BaseModel):
+    """List the runs; or show the page of one, or two of them side by side."""
+
+    runs: CliPositionalArg[list[str]] = Field([], description="two runs, for --compare")
+    run: str | None = Field(None, description="the run whose page to show")
+    compare: bool = Field(False, description="show two runs side by side")
+    open: bool = Field(False, description="open the page in a browser; by default the newest run's")
+
+
+def run(settings: LocalSettings, options: Options, console: Console) -> int:
     """Does what was asked of the reports on past runs.
 
     Args:
         settings: What the user chose; only the run root matters.
-        asked: What to show.
+        options: What to show.
+        console: Where to show it.
+
+    Returns:
+        Zero.
 
     Raises:
         UserError: If there is no such run, or the options don't fit together.
     """
-    _check(asked)
+    _check(options)
     store = open_metadata(settings.run_root)
     runs = past_runs(store)
-    console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=200)  # Nothing is to be cut off in a pipe.
-    if asked.compare:
-        a, b = (_named(runs, name) for name in asked.runs)
+        console.width = 200  # Nothing is to be cut off in a pipe.
+    if options.compare:
+        a, b = (_named(runs, name) for name in options.runs)
         page = _compare(store, a, b, settings.pages, console)
-    elif asked.run or asked.open:
-        past = _named(runs, asked.run) if asked.run else next(iter(runs.values()))
-        page = _page(store, past, settings.pages)
+    elif options.run or options.open:
+        past = _named(runs, options.run) if options.run else next(iter(runs.values()))
+        page = _page(store, past, settings.pages, console)
     else:
         _print_list(console, runs)
-        return
-    print(shortened(str(page)))
-    if asked.open:
+        return 0
+    console.print(shortened(str(page)), markup=False, soft_wrap=True)
+    if options.open:
         webbrowser.open(page.as_uri())
+    return 0
 
 
-def _check(asked: ReportOn) -> None:
-    if asked.compare and asked.run:
+def _check(options: Options) -> None:
+    if options.compare and options.run:
         raise UserError("Both --run and --compare were given.", "Give one of them.")
-    if asked.compare and len(asked.runs) != 2:
+    if options.compare and len(options.runs) != 2:
         raise UserError(
-            f"--compare takes two runs, not {len(asked.runs)}.",
+            f"--compare takes two runs, not {len(options.runs)}.",
             "Give two of those that local_runner.py report lists.",
         )
-    if asked.runs and not asked.compare:
+    if options.runs and not options.compare:
         raise UserError(
-            f"What to do with {' and '.join(asked.runs)}?",
+            f"What to do with {' and '.join(options.runs)}?",
             "Say --run before a run to show it, or --compare before two.",
         )
 
@@ -78,27 +92,27 @@ def _named(runs: Mapping[str, PastRun], name: str) -> PastRun:
     raise UserError(f"There has been no run {name}.", hint)
 
 
-def _page(store: mlmd.MetadataStore, past: PastRun, pages: Path) -> Path:
+def _page(store: mlmd.MetadataStore, past: PastRun, pages: Path, console: Console) -> Path:
     if written := written_page(store, past, pages):
         return written
     past.known()  # Loading TensorFlow takes seconds; what can't be is told before.
-    with log_to(Path(os.devnull)) as console, console.status("reading the run"):
+    with console.status("reading the run"):
         from report.runs.conclusion import read_facts, write_page
 
         return write_page(pages, read_facts(store, past))
 
 
 def _compare(
-    store: mlmd.MetadataStore, a: PastRun, b: PastRun, pages: Path, shown: Console
+    store: mlmd.MetadataStore, a: PastRun, b: PastRun, pages: Path, console: Console
 ) -> Path:
     for past in (a, b):
         past.known()
-    with log_to(Path(os.devnull)) as console, console.status("reading both runs"):
+    with console.status("reading both runs"):
         from report.runs.conclusion import read_facts, write_comparison
 
         facts = read_facts(store, a), read_facts(store, b)
         page = write_comparison(pages, *facts)
-    _print_comparison(shown, *facts)
+    _print_comparison(console, *facts)
     return page
 
 

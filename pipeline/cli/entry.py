@@ -1,0 +1,105 @@
+"""Where both runners begin and end: the process is made ready, a command is read and run."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from common.environment import set_environment
+from pipeline.cli.interrupts import STOPS
+
+if TYPE_CHECKING:  # Loading takes a moment, in which a user may already press Ctrl-C.
+    from pipeline.cli.config import Commands, Layered
+
+
+def start(commands: str) -> NoReturn:
+    """Runs the command line, and ends the process.
+
+    Args:
+        commands: Name of a module whose `main` takes arguments and returns an exit status.
+    """
+    _open_streams()
+    set_environment()
+    for number in STOPS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # As nohup has it, or a background job.
+            signal.signal(number, signal.default_int_handler)
+    try:
+        status = importlib.import_module(commands).main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        status = 128 + signal.SIGINT
+    except SystemExit as ended:  # After --help.
+        status = ended.code
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        sys.stdout.flush()
+    except OSError:  # Nobody reads it any more, or the disk is full.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    # Libraries have more to say as Python takes them down, and are not to be disturbed.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    sys.exit(status)
+
+
+def _open_streams() -> None:
+    """Opens what the caller has closed, else the next file opened would be taken for it."""
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w"))  # noqa: SIM115
+
+
+def run_command(
+    arguments: Sequence[str],
+    settings: type[Layered],
+    package: str,
+    commands: Commands,
+    default: str | None = None,
+) -> int:
+    """Reads a command line, and runs its command: the `run` of a module named as the command.
+
+    Args:
+        arguments: What stands after the program's name.
+        settings: What all commands share.
+        package: Where the modules of the commands are.
+        commands: By name of a command, what it takes.
+        default: The command where none is named; one that takes nothing.
+
+    Returns:
+        One of `Exit`.
+    """
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from common.errors import UserError
+    from pipeline.cli.config import SettingsError, load_command
+    from pipeline.cli.console import log_to, show_error
+    from pipeline.cli.status import Exit
+
+    errors = Console(stderr=True, highlight=False)
+    try:
+        chosen, command, options = load_command(settings, arguments, commands)
+        if not (command or default):
+            raise SettingsError("It is not said what to do.", f"Name one of {', '.join(commands)}.")
+        with log_to(Path(os.devnull)) as console:  # What libraries say as they load.
+            # Not before: some take the seconds that TensorFlow, Beam and TFX do.
+            module = importlib.import_module(f"{package}.{command or default}")
+            return module.run(chosen, options, console)
+    except SettingsError as error:
+        show_error(errors, error)
+        return Exit.BAD_SETTINGS
+    except UserError as error:
+        show_error(errors, error)
+    except Exception as error:  # noqa: BLE001, told, and whole in a file
+        from pipeline.cli.explain import explained
+
+        show_error(errors, explained(error, getattr(chosen, "project", None)))
+    return Exit.FAILED

@@ -1,0 +1,193 @@
+"""The pipeline on this machine: what `local_runner.py` does where no command is named."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from common.errors import UserError
+from data.source import open_source
+from pipeline.caching import name_by_content
+from pipeline.cli.config import SettingsError
+from pipeline.cli.console import (
+    Progress,
+    log_to,
+    shortened,
+    show_error,
+    show_places,
+    show_summary,
+)
+from pipeline.cli.explain import explained
+from pipeline.cli.interrupts import Interrupts
+from pipeline.cli.run_root import new_log, sole_run
+from pipeline.cli.status import Exit, Observer
+from pipeline.settings import BIGQUERY, LocalSettings
+
+if TYPE_CHECKING:
+    from report.runs.summary import RunSummary
+
+
+def run(settings: LocalSettings, options: None, console: Console) -> int:
+    """Runs the pipeline, and shows how it goes and what came of it.
+
+    Args:
+        settings: What the user chose.
+        options: None.
+        console: Where to show it.
+
+    Returns:
+        One of `Exit`.
+
+    Raises:
+        SettingsError: If the source or the schema is not what it should be.
+        UserError: If the run root is not.
+    """
+    check_files(settings)
+    with sole_run(settings.run_root):
+        log = new_log(settings.run_root)
+        with log_to(log):
+            return _observed(settings, log, console)
+
+
+def check_files(settings: LocalSettings) -> None:
+    """Checks the files that settings name: before TensorFlow, Beam and TFX load.
+
+    Raises:
+        SettingsError: If they are not what they should be.
+    """
+    try:
+        name_by_content(settings.schema_file)
+        if settings.source != BIGQUERY:
+            open_source(str(settings.source_path))
+    except UserError as error:
+        raise SettingsError(error.cause, error.cure) from error
+
+
+def _observed(settings: LocalSettings, log: Path, console: Console) -> int:
+    run_id = log.stem
+    console.print(Text("natality", "bold").append(f" run {run_id} on {settings.source}", "none"))
+    interrupts = Interrupts(lambda: _stopped(console, progress), Exit.INTERRUPTED)
+    progress = Progress(console, lambda: interrupts.came)
+    try:
+        with interrupts, progress:
+            summary = run_pipeline(settings, run_id, progress)
+    # What libraries make of a Ctrl-C need not be a KeyboardInterrupt.
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001, told, and whole in the log
+        _log_traceback(error)
+        if interrupts.came:
+            return _stopped(console, progress)
+        told = explained(error, where=progress.running or "The run", log=log)
+        show_error(console, told)
+        show_places(console, {"Log": str(log)} | _page_of_failed(settings, run_id, told, console))
+        return Exit.FAILED
+    show_summary(console, summary)
+    places = {"Report": shortened(summary.page), "Log": str(log)}
+    if summary.training_log:
+        folder = shortened(summary.training_log)
+        places["TensorBoard"] = f"make tensorboard, or tensorboard --logdir {folder}"
+    show_places(console, places)
+    return Exit.NOT_BLESSED if summary.blessed is False else Exit.DONE
+
+
+def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> RunSummary:
+    """Runs the pipeline on this machine.
+
+    Args:
+        settings: What the user chose.
+        run_id: Name of the run.
+        observer: Who is told how it goes.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        UserError: What the user can mend.
+        Exception: What a component raised.
+    """
+    # Takes seconds: all of TensorFlow, Beam and TFX.
+    import ml_metadata as mlmd
+    from absl import logging
+
+    from pipeline.local.engines import local_engines
+    from pipeline.local.runner import ObservedRunner, clear_killed_runs, run_options
+    from pipeline.pipeline import create_pipeline
+    from report.component import Report
+    from report.runs.conclusion import conclude
+    from report.runs.past_runs import remember
+
+    logging.use_absl_handler()  # Lines with time and place.
+    logging.set_verbosity(logging.INFO)  # All that TFX tells goes to the run's log file.
+    engines = local_engines(settings)
+    try:
+        clear_killed_runs(engines.metadata, Path(engines.pipeline_root))
+    except (mlmd.errors.StatusError, RuntimeError) as error:
+        raise UserError(
+            f"{settings.run_root / 'metadata.sqlite'} can't be read ({error}).",
+            "Move it away, or choose another folder with --run-root; pushed models are untouched.",
+        ) from error
+    pipeline = create_pipeline(settings, engines)
+    partial = run_options(pipeline, settings.from_, settings.to)
+    store = mlmd.MetadataStore(engines.metadata)
+    try:
+        ObservedRunner(observer, run_id).run(pipeline, run_options=partial)
+    finally:
+        report = next(c for c in pipeline.components if isinstance(c, Report))
+        remember(store, run_id, about=report.exec_properties["about"])
+    return conclude(store, run_id, settings.pages)
+
+
+def report_failure(settings: LocalSettings, run_id: str, failure: str) -> str | None:
+    """Makes the page of a run in which something failed.
+
+    Args:
+        settings: What the user chose.
+        run_id: The run.
+        failure: What failed, a sentence.
+
+    Returns:
+        The page; None if the run failed before its first component.
+    """
+    import ml_metadata as mlmd
+
+    from pipeline.local.engines import metadata_config
+    from report.runs.conclusion import conclude
+    from report.runs.past_runs import past_runs
+
+    store = mlmd.MetadataStore(metadata_config(settings))
+    if run_id not in past_runs(store):
+        return None
+    return conclude(store, run_id, settings.pages, failure).page
+
+
+def _page_of_failed(
+    settings: LocalSettings, run_id: str, told: UserError, console: Console
+) -> dict[str, str]:
+    try:
+        page = report_failure(settings, run_id, told.cause)
+    # Whatever kept the run from ending well may keep its page from being made.
+    except Exception as error:  # noqa: BLE001, told, and whole in the log
+        _log_traceback(error)
+        console.print(f"Nor could its report be made ({type(error).__name__}); the log says why.")
+        return {}
+    return {"Report": shortened(page)} if page else {}
+
+
+def _stopped(console: Console, progress: Progress) -> Exit:
+    progress.end()
+    where = f" in {progress.running}" if progress.running else ""
+    console.print(
+        f"\nStopped{where}. The next run continues with what is done, "
+        "and training from its last checkpoint."
+    )
+    return Exit.INTERRUPTED
+
+
+def _log_traceback(error: BaseException) -> None:
+    try:
+        traceback.print_exception(error)  # Standard error leads to the log.
+    except OSError:
+        return  # The disk may be full; the message is shown all the same.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from data.query import SPLITS
-from data.source import COLUMNS
+from data.table import TABLE
 
 TABLE_ROWS = 137_826_763
 """Rows of the natality table. BigQuery reads the columns of all of them, whatever the years."""
@@ -97,7 +97,7 @@ class Line:
 
 def row_bytes() -> int:
     """Bytes that BigQuery counts for the columns of one row that the query reads."""
-    return sum(BYTES[column.type] for column in COLUMNS)
+    return sum(BYTES[column.type] for column in TABLE.columns)
 
 
 def bill(rows: int, steps: int, batch: int, prices: Prices) -> Iterator[Line]:

@@ -15,13 +15,14 @@ from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
 from benchmarks.measure import seconds
-from data.query import NATALITY, render
+from data.query import render
 from data.source import open_source
+from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
 from pipeline.components import embedded_bigquery
-from pipeline.settings import ROOT, SAMPLE_FILE
+from pipeline.settings import ROOT
 
-QUERY = render(table=NATALITY, first_year=2001, last_year=2008, sample=1, split="train")
+QUERY = render(QueryParameters(), table=TABLE.name, sample=1, split="train")
 
 TYPES = {
     **dict.fromkeys(("weight_pounds", "mother_age", "gestation_weeks"), "FLOAT"),
@@ -59,7 +60,7 @@ def rates(folder: Path) -> tuple[float, float, float]:
     Args:
         folder: Somewhere to write.
     """
-    with Warehouse({NATALITY: open_source(SAMPLE_FILE)}) as warehouse:
+    with Warehouse({TABLE.name: open_source(TABLE.sample)}) as warehouse:
         query_seconds = seconds(lambda: sum(b.num_rows for b in warehouse.query(QUERY)))
         StockExecutor.rows = [r for b in warehouse.query(QUERY) for r in b.to_pylist()]
     count = len(StockExecutor.rows)
@@ -95,7 +96,7 @@ def _do(executor: type[base_beam_executor.BaseBeamExecutor], folder: Path) -> No
             "output_data_format": example_gen_pb2.FORMAT_TF_EXAMPLE,
             "output_file_format": example_gen_pb2.FORMAT_TFRECORDS_GZIP,
             "custom_config": proto_utils.proto_to_json(
-                embedded_bigquery.custom_config({NATALITY: str(SAMPLE_FILE)}, "benchmark")
+                embedded_bigquery.custom_config({TABLE.name: str(TABLE.sample)}, "benchmark")
             ),
         },
     )

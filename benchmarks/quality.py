@@ -12,12 +12,14 @@ import pyarrow as pa
 import tensorflow as tf
 from sklearn.metrics import root_mean_squared_error
 
-from data.query import NATALITY, render
+from data.query import render
 from data.source import open_source
+from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
-from models.features import LABEL, UNKNOWN, categories, numbers
+from models.columns import categories, numbers
+from models.declaration import UNKNOWN
+from models.features import LABEL
 from models.names import PREDICTION, SERVING
-from pipeline.settings import SAMPLE_FILE
 from report.collect.reference_models import challengers
 
 WORDS = [category.name for category in categories()]
@@ -44,7 +46,7 @@ def pushed_model_error(version: Path) -> float:
 
 
 def _split(name: str) -> pd.DataFrame:
-    query = render(table=NATALITY, first_year=2001, last_year=2008, sample=1, split=name)
-    with Warehouse({NATALITY: open_source(SAMPLE_FILE)}) as warehouse:
+    query = render(QueryParameters(), table=TABLE.name, sample=1, split=name)
+    with Warehouse({TABLE.name: open_source(TABLE.sample)}) as warehouse:
         frame = pa.Table.from_batches(warehouse.query(query)).to_pandas()
     return frame.fillna(dict.fromkeys(WORDS, UNKNOWN))

@@ -21,8 +21,8 @@ from tfx_bsl.public import tfxio
 
 from data.query import SPLITS
 from models import names, signatures
-from models.features import LABEL
-from models.model import Hyperparameters, input_sizes, wide_and_deep
+from models.features import HYPERPARAMETERS, LABEL
+from models.model import input_sizes, wide_and_deep
 from pipeline.settings import Settings, load_settings
 
 SLICES = ("plurality", "is_male")
@@ -38,7 +38,7 @@ def run_fn(fn_args: FnArgs) -> None:
     schema = transform.transformed_metadata.schema
     train = fn_args.data_accessor.tf_dataset_factory(fn_args.train_files, options, schema)
     mean = float(next(iter(train))[1].numpy().mean())
-    model = wide_and_deep(input_sizes(transform), mean, fn_args.train_steps, Hyperparameters())
+    model = wide_and_deep(input_sizes(transform), mean, fn_args.train_steps, HYPERPARAMETERS)
     model.fit(train, steps_per_epoch=fn_args.train_steps, verbose=0)
     signatures.save(model, transform, fn_args.serving_model_dir)
 

@@ -15,7 +15,8 @@ from tfx_bsl.public import tfxio
 
 from benchmarks.measure import seconds
 from models.dataset import training_dataset, transformed_chunks
-from models.model import Hyperparameters, input_sizes, wide_and_deep
+from models.features import HYPERPARAMETERS
+from models.model import input_sizes, wide_and_deep
 
 BATCH = 512
 STEPS = 400
@@ -55,7 +56,7 @@ def _stock_dataset(
 
 def _rate(transform: tft.TFTransformOutput, batches: tf.data.Dataset) -> float:
     keras.utils.set_random_seed(1)
-    model = wide_and_deep(input_sizes(transform), 7.2, STEPS, Hyperparameters())
+    model = wide_and_deep(input_sizes(transform), 7.2, STEPS, HYPERPARAMETERS)
     endless = iter(batches)
 
     def train() -> None:

@@ -23,9 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.errors import UserError
+from data.table import TABLE, Column
 
 Format = Literal["parquet", "csv"]
-BigQueryType = Literal["BOOL", "INT64", "FLOAT64", "STRING"]
 
 FULL_HASH_LIMIT = 1 << 30
 """Bytes up to which `Source.fingerprint` reads everything: about two seconds at 500 MB/s."""
@@ -33,40 +33,6 @@ FULL_HASH_LIMIT = 1 << 30
 _TAIL = 1 << 20
 _SUFFIXES: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv"}
 _DUCKDB_TYPES = {"BOOL": "BOOLEAN", "INT64": "BIGINT", "FLOAT64": "DOUBLE", "STRING": "VARCHAR"}
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column the queries may read.
-
-    Attributes:
-        name: Its name in BigQuery.
-        type: Its type in BigQuery.
-        minimum: The least value that makes sense, or None.
-    """
-
-    name: str
-    type: BigQueryType
-    minimum: float | None = None
-
-
-COLUMNS = (
-    Column("weight_pounds", "FLOAT64", minimum=0),
-    Column("is_male", "BOOL"),
-    Column("mother_age", "INT64"),
-    Column("plurality", "INT64"),
-    Column("gestation_weeks", "INT64"),
-    Column("mother_race", "INT64"),
-    Column("cigarette_use", "BOOL"),
-    Column("alcohol_use", "BOOL"),
-    Column("year", "INT64"),
-    Column("month", "INT64"),
-    Column("father_age", "INT64"),
-    Column("wday", "INT64"),
-    Column("born_alive_alive", "INT64"),
-    Column("weight_gain_pounds", "INT64"),
-)
-"""The columns of the natality table that `data/natality.sql` reads, as BigQuery types them."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +51,7 @@ class Source:
     root: Path
     files: tuple[Path, ...]
     format: Format
-    columns: tuple[Column, ...] = COLUMNS
+    columns: tuple[Column, ...] = TABLE.columns
 
     def relation(self) -> str:
         """DuckDB SQL for the rows, with exactly `columns` in BigQuery's types."""
@@ -128,7 +94,7 @@ class Source:
         )
 
 
-def open_source(path: str | os.PathLike[str], columns: Sequence[Column] = COLUMNS) -> Source:
+def open_source(path: str | os.PathLike[str], columns: Sequence[Column] = TABLE.columns) -> Source:
     """Finds the files and checks names, types and values, so that what follows can rely on them.
 
     Args:

@@ -13,7 +13,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from models import autograph  # noqa: F401, for its effect
-from models.features import FEATURES, LABEL, UNKNOWN
+from models.declaration import UNKNOWN
+from models.features import FEATURES, LABEL
 
 CHUNK = 16_384
 """Rows parsed and transformed at a time; where the cost per row stops falling."""

@@ -10,7 +10,7 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from models import metrics as residuals
 from models import names
-from models.bounds import Bounds
+from models.declaration import Bounds
 from models.features import LABEL, SLICES
 
 

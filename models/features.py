@@ -11,118 +11,29 @@ table is in or out is told in `docs/features.md`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from models.declaration import (
+    UNKNOWN,
+    Band,
+    Calendar,
+    Category,
+    Cross,
+    Feature,
+    Group,
+    Hyperparameters,
+    Label,
+    Number,
+)
 
-UNKNOWN = "Unknown"
-"""What a missing category means. It is a value of its own, never a dropped row."""
-
-
-@dataclass(frozen=True)
-class Category:
-    """A column of words.
-
-    Attributes:
-        name: The column's name in the query, the schema and a request.
-        vocabulary: Every value it may take; `UNKNOWN` among them makes it optional in a request.
-        help: One line for people who fill in a request.
-    """
-
-    name: str
-    vocabulary: tuple[str, ...]
-    help: str
-
-    @property
-    def required(self) -> bool:
-        """Whether a request must give it."""
-        return UNKNOWN not in self.vocabulary
-
-
-@dataclass(frozen=True)
-class Number:
-    """A column with a magnitude, always known.
-
-    Attributes:
-        name: The column's name in the query, the schema and a request.
-        unit: Unit of the values.
-        minimum: Smallest value allowed.
-        maximum: Largest value allowed.
-        help: One line for people who fill in a request.
-        boundaries: Fixed bucket boundaries; a value equal to a boundary falls in the bucket above
-            it.
-        quantiles: Number of buckets of equal count, their boundaries computed from the training
-            examples.
-    """
-
-    name: str
-    unit: str
-    minimum: float
-    maximum: float
-    help: str
-    boundaries: tuple[float, ...] = ()
-    quantiles: int = 0
-
-    @property
-    def required(self) -> bool:
-        """Whether a request must give it; numbers have no value that means unknown."""
-        return True
-
-
-@dataclass(frozen=True)
-class Cross:
-    """The combination of several columns, hashed into buckets; the originals are kept too.
-
-    Attributes:
-        parents: Names of the columns crossed. Numbers are crossed by their fixed buckets.
-        buckets: Number of hash buckets.
-    """
-
-    parents: tuple[str, ...]
-    buckets: int
-
-    @property
-    def name(self) -> str:
-        """Name of the transformed feature, such as `mother_age_x_gestation_weeks`."""
-        return "_x_".join(self.parents)
-
-
-Feature = Category | Number
-
-
-@dataclass(frozen=True)
-class Band:
-    """A way to slice the evaluation: ranges of a number, named for people.
-
-    Attributes:
-        name: Name of the slicing feature.
-        source: The raw column it is read from.
-        edges: Rising edges; a value equal to an edge falls in the band above it.
-        labels: One name per band, `len(edges) + 1` of them.
-    """
-
-    name: str
-    source: str
-    edges: tuple[float, ...]
-    labels: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Group:
-    """A way to slice the evaluation: words of a category put together.
-
-    Attributes:
-        name: Name of the slicing feature.
-        source: The raw column it is read from.
-        names: Pairs of a word and the group it belongs to.
-        otherwise: The group of all other words.
-    """
-
-    name: str
-    source: str
-    names: tuple[tuple[str, str], ...]
-    otherwise: str
-
-
-LABEL = Number("weight_pounds", "lb", 0.0, 20.0, "weight at birth")
+LABEL = Label(
+    "weight_pounds",
+    "lb",
+    0.0,
+    20.0,
+    "weight at birth",
+    noun="weight",
+    too_high="too heavy",
+    too_low="too light",
+)
 
 FEATURES: tuple[Feature, ...] = (
     Category("is_male", ("True", "False", UNKNOWN), "the baby's sex, if an ultrasound told"),
@@ -178,8 +89,9 @@ FEATURES: tuple[Feature, ...] = (
     Category("alcohol_use", ("True", "False", UNKNOWN), "whether the mother drinks"),
 )
 
-ULTRASOUND = ("is_male", "plurality")
-"""What an ultrasound tells; the two examples made of each birth differ in these alone."""
+COPIES_DIFFER_IN = ("is_male", "plurality")
+"""Features in which the examples made of one record differ: of each birth the query makes one with
+what an ultrasound tells and one without. Empty where a record gives one example."""
 
 CROSSES: tuple[Cross, ...] = (
     Cross(("mother_age", "gestation_weeks"), buckets=4_000),
@@ -190,6 +102,9 @@ CROSSES: tuple[Cross, ...] = (
 
 CONTEXT = ("year", "month")
 """Columns that travel with each example for statistics and splits; the model never sees them."""
+
+CALENDAR: Calendar | None = Calendar(year="year", month="month")
+"""Which of the context columns say when; None where none does."""
 
 BANDS: tuple[Band, ...] = (
     Band(
@@ -218,12 +133,11 @@ SLICES: tuple[str, ...] = (
 )
 """What the evaluation is sliced by, beside all examples together."""
 
-
-def categories() -> tuple[Category, ...]:
-    """The declared columns of words, in order."""
-    return tuple(f for f in FEATURES if isinstance(f, Category))
-
-
-def numbers() -> tuple[Number, ...]:
-    """The declared columns with a magnitude, in order."""
-    return tuple(f for f in FEATURES if isinstance(f, Number))
+HYPERPARAMETERS = Hyperparameters(
+    hidden_units=(64, 32),
+    category_embedding=4,
+    wide_learning_rate=0.05,
+    wide_l2=10.0,
+    deep_learning_rate=0.003,
+)
+"""Defaults; each is a setting."""

@@ -11,35 +11,15 @@ See Cheng et al., "Wide & Deep Learning for Recommender Systems", 2016.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import tensorflow as tf
 import tensorflow_transform as tft
 import tf_keras as keras
 
 from models import autograph  # noqa: F401, for its effect
-from models.features import CROSSES, categories, numbers
+from models.columns import categories, numbers
+from models.declaration import Hyperparameters
+from models.features import CROSSES
 from models.transform import bucket_name, quantile_name, z_score_name
-
-
-@dataclass(frozen=True)
-class Hyperparameters:
-    """What shapes the network and how it learns.
-
-    Attributes:
-        hidden_units: Widths of the dense layers.
-        category_embedding: Width of the embedding of each category.
-        wide_learning_rate: Rate of FTRL, for the wide half.
-        wide_l2: L2 regularisation of the wide half.
-        deep_learning_rate: Peak rate of Adam, for the deep half; it falls to zero over the training
-            steps.
-    """
-
-    hidden_units: tuple[int, ...] = (64, 32)
-    category_embedding: int = 4
-    wide_learning_rate: float = 0.05
-    wide_l2: float = 10.0
-    deep_learning_rate: float = 0.003
 
 
 def input_sizes(transform: tft.TFTransformOutput) -> dict[str, int]:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.errors import UserError
-from models.features import FEATURES, UNKNOWN, Category, Number
+from models.declaration import UNKNOWN, Category, Number
+from models.features import FEATURES
 
 Birth = dict[str, str | float]
 """One checked request: a value for every feature."""

@@ -16,7 +16,8 @@ import tensorflow_transform as tft
 import tf_keras as keras
 
 from models.dataset import raw_features
-from models.features import FEATURES, LABEL, UNKNOWN, Category
+from models.declaration import UNKNOWN, Category
+from models.features import FEATURES, LABEL
 from models.names import EXAMPLES, PREDICTION, SERVING, TRANSFORM
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from tensorflow_model_analysis.api.types import VarLenTensorValue
 
-from models.features import BANDS, CONTEXT, FEATURES, GROUPS, LABEL, ULTRASOUND
+from models.features import BANDS, CONTEXT, COPIES_DIFFER_IN, FEATURES, GROUPS, LABEL
 
-BIRTH = (LABEL.name, *(f.name for f in FEATURES if f.name not in ULTRASOUND), *CONTEXT)
+BIRTH = (LABEL.name, *(f.name for f in FEATURES if f.name not in COPIES_DIFFER_IN), *CONTEXT)
 """Columns by which the two examples of a birth are found. Births that are alike in all of them also
 fall in one group; among 250,000 births that widens intervals by an eighth."""
 

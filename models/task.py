@@ -26,8 +26,9 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from models import signatures
 from models.callbacks import BestWeights, Recorder, Report, StopAt, Stretches, write_whole
 from models.dataset import training_dataset, transformed_chunks
+from models.features import HYPERPARAMETERS
 from models.history import FILE, History, Parameters
-from models.model import Hyperparameters, input_sizes, wide_and_deep
+from models.model import input_sizes, wide_and_deep
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     evaluate = transformed_chunks(fn_args.eval_files, transform).cache()
 
-    options = Hyperparameters()
+    options = HYPERPARAMETERS
     network = (input_sizes(transform), mean_label(train_chunks), fn_args.train_steps, options)
     with strategy.scope():
         model = wide_and_deep(*network)

@@ -22,7 +22,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from models import autograph  # noqa: F401, for its effect
-from models.features import CROSSES, FEATURES, LABEL, UNKNOWN, Category, Feature, Number
+from models.declaration import UNKNOWN, Category, Feature, Number
+from models.features import CROSSES, FEATURES, LABEL
 
 SEPARATOR = "|"
 """Joins the parts of a cross before hashing; no vocabulary contains it."""

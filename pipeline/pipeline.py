@@ -11,7 +11,7 @@ from tfx import v1 as tfx
 from tfx.dsl.components.base.executor_spec import ExecutorSpec
 from tfx.proto import example_gen_pb2
 
-from data.query import SPLITS, render
+from data.query import render_splits
 from models.evaluation import eval_config
 from models.task import Training
 from pipeline.caching import code_fingerprint
@@ -195,7 +195,7 @@ def _about(settings: Settings, engines: Engines, components: Sequence[Any]) -> A
         bounds=settings.bounds,
         settings=settings.to_dict(),
         command=settings.reproduction(),
-        queries=_queries(settings),
+        queries=render_splits(settings, table=settings.table, sample=settings.sample),
         fingerprints={"births": engines.births} | code if engines.births else code,
         upstream={component.id: _upstream(component) for component in components},
     )
@@ -208,25 +208,12 @@ def _upstream(component: Any) -> tuple[str, ...]:
     return tuple(sorted(makers | {node.id for node in component.upstream_nodes}))
 
 
-def _queries(settings: Settings) -> dict[str, str]:
-    """SQL by split."""
-    return {
-        split: render(
-            table=settings.table,
-            first_year=settings.first_year,
-            last_year=settings.last_year,
-            sample=settings.sample,
-            split=split,
-        )
-        for split in SPLITS
-    }
-
-
 def _a_query_per_split(settings: Settings) -> example_gen_pb2.Input:
+    queries = render_splits(settings, table=settings.table, sample=settings.sample)
     return example_gen_pb2.Input(
         splits=[
             example_gen_pb2.Input.Split(name=split, pattern=query)
-            for split, query in _queries(settings).items()
+            for split, query in queries.items()
         ]
     )
 

@@ -16,25 +16,23 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from data.query import NATALITY
-from models.bounds import Bounds
-from models.features import SLICES
+from data.table import TABLE, QueryParameters
+from models.declaration import Bounds
+from models.features import LABEL, SLICES
+from models.judging import BOUNDS
 from pipeline.cli.config import Layered, load
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = "sample"
-SAMPLE_FILE = ROOT / "data" / "synthetic" / "sample.parquet"
 BIGQUERY = "bigquery"
 
-FIRST_YEAR, LAST_YEAR = 1969, 2008
-"""Years of birth that the natality table holds."""
+_UNIT = f", in {LABEL.unit}" if LABEL.unit else ""
 
 
-class Settings(Layered):
+class Settings(Layered, QueryParameters):
     """What is chosen about the pipeline, wherever it runs."""
 
-    table: str = Field(NATALITY, description="natality table, as project.dataset.table")
-    years: str = Field("2001-2008", description="years of birth, both included, within 1969-2008")
+    table: str = Field(TABLE.name, description="table, as project.dataset.table")
     sample: float = Field(
         1.0, ge=1e-6, le=1, description="share of the births to use, the same ones each time"
     )
@@ -59,39 +57,36 @@ class Settings(Layered):
     )
 
     max_rmse: float = Field(
-        1.15, gt=0, description="highest RMSE at which a model is blessed, in pounds"
+        BOUNDS.max_rmse, gt=0, description=f"highest RMSE at which a model is blessed{_UNIT}"
     )
     max_slice_rmse: float = Field(
-        2.5, gt=0, description="highest RMSE in any slice that is judged, in pounds"
+        BOUNDS.max_slice_rmse,
+        gt=0,
+        description=f"highest RMSE in any slice that is judged{_UNIT}",
     )
     max_rmse_rise: float = Field(
-        0.01, ge=0, description="highest rise of the RMSE over the baseline model, in pounds"
+        BOUNDS.max_rmse_rise,
+        ge=0,
+        description=f"highest rise of the RMSE over the baseline model{_UNIT}",
     )
     max_slice_rmse_rise: float = Field(
-        0.1, ge=0, description="the same, in any slice that is judged, in pounds"
+        BOUNDS.max_slice_rmse_rise,
+        ge=0,
+        description=f"the same, in any slice that is judged{_UNIT}",
     )
     min_slice_size: int = Field(
-        200, ge=1, description="smaller slices are shown but not judged, in examples"
+        BOUNDS.min_slice_size,
+        ge=1,
+        description="smaller slices are shown but not judged, in examples",
     )
     judged_slices: str = Field(
-        "ultrasound,plurality,gestation_band,mother_age_band,birth_weight",
+        ",".join(BOUNDS.judged_slices),
         description=f"slices that matter enough to judge, of {', '.join(SLICES)}",
     )
 
     cache: bool = Field(
         True, description="reuse what a component made of the same inputs, code and settings"
     )
-
-    @field_validator("years")
-    @classmethod
-    def _check_years(cls, years: str) -> str:
-        match = re.fullmatch(r"(\d{4})(?:-(\d{4}))?", years.strip())
-        if not match:
-            raise ValueError("write one year or a range, such as 2001-2008")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if not FIRST_YEAR <= first <= last <= LAST_YEAR:
-            raise ValueError(f"years must rise and lie within {FIRST_YEAR}-{LAST_YEAR}")
-        return f"{first}-{last}"
 
     @field_validator("schema_file")
     @classmethod
@@ -115,16 +110,6 @@ class Settings(Layered):
             if name not in SLICES:
                 raise ValueError(f"no slice is called {name!r}; there are {', '.join(SLICES)}")
         return slices
-
-    @property
-    def first_year(self) -> int:
-        """First year of birth, included."""
-        return int(self.years.split("-")[0])
-
-    @property
-    def last_year(self) -> int:
-        """Last year of birth, included."""
-        return int(self.years.split("-")[1])
 
     @property
     def bounds(self) -> Bounds:
@@ -189,7 +174,7 @@ class LocalSettings(Settings):
     @property
     def source_path(self) -> Path:
         """File, folder or glob of the source, where it is not BigQuery."""
-        return SAMPLE_FILE if self.source == SAMPLE else Path(self.source)
+        return TABLE.sample if self.source == SAMPLE else Path(self.source)
 
     @property
     def serving_folder(self) -> Path:

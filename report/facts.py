@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # They load TFDV; a list of runs is to come at once.
-    from models.bounds import Bounds
+    from models.declaration import Bounds
     from schema.distances import Distance
     from schema.findings import Finding
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from models.bounds import Bounds
+from models.declaration import Bounds
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from tfx.dsl.components.base import executor_spec
 
 from common.files import write_atomically
 from data.source import open_source
+from data.table import TABLE
 from pipeline.beam import in_process
 from pipeline.caching import code_fingerprint, name_by_content
 from pipeline.components import embedded_bigquery
 from pipeline.components.resolvers import LatestIfAnyStrategy, OtherBlessedModelStrategy
 from pipeline.pipeline import Engines, to_folder
-from pipeline.settings import BIGQUERY, ROOT, SAMPLE_FILE, LocalSettings
+from pipeline.settings import BIGQUERY, ROOT, LocalSettings
 
 
 def metadata_config(settings: LocalSettings) -> metadata_store_pb2.ConnectionConfig:
@@ -57,7 +58,7 @@ def local_engines(settings: LocalSettings) -> Engines:
     return Engines(
         **common,
         beam_args=beam_args,
-        source="the sample that comes with the project" if path == SAMPLE_FILE else str(path),
+        source="the sample that comes with the project" if path == TABLE.sample else str(path),
         births=births,
         ingestion=executor_spec.BeamExecutorSpec(embedded_bigquery.Executor),
         ingestion_config=embedded_bigquery.custom_config(

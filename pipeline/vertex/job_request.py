@@ -12,7 +12,7 @@ from typing import Any
 from google.cloud.aiplatform_v1.types import CreatePipelineJobRequest, PipelineJob
 from google.protobuf import json_format
 
-from data.query import SPLITS, render
+from data.query import render_splits
 from pipeline.caching import code_fingerprint
 from pipeline.settings import ROOT
 from pipeline.vertex.compile import compile_job
@@ -120,14 +120,8 @@ def _code() -> str:
 
 def _data(settings: VertexSettings) -> str:
     digest = hashlib.sha256(settings.schema_file.read_bytes())
-    for split in SPLITS:
-        query = render(
-            table=settings.table,
-            first_year=settings.first_year,
-            last_year=settings.last_year,
-            sample=settings.sample,
-            split=split,
-        )
+    queries = render_splits(settings, table=settings.table, sample=settings.sample)
+    for query in queries.values():
         digest.update(query.encode())
     return digest.hexdigest()[:16]
 

@@ -6,13 +6,14 @@ from rich.console import Console
 from rich.text import Text
 
 from common.errors import UserError
+from data.table import TABLE
 from pipeline.cli.console import Progress, shortened, show_places
 from pipeline.cli.interrupts import Interrupts
 from pipeline.cli.status import Exit
 from pipeline.rehearsal.outcome import Rehearsed
 from pipeline.rehearsal.replacements import replacements
 from pipeline.rehearsal.spec_runner import ENVIRONMENT, rehearse
-from pipeline.settings import SAMPLE, SAMPLE_FILE
+from pipeline.settings import SAMPLE
 from pipeline.vertex.options import Rehearse
 from pipeline.vertex.vertex_settings import VertexSettings
 
@@ -60,7 +61,7 @@ def _rehearsed(
     return rehearse(
         job,
         options.root,
-        births=str(SAMPLE_FILE) if options.births == SAMPLE else options.births,
+        births=str(TABLE.sample) if options.births == SAMPLE else options.births,
         observer=progress,
         from_task=options.from_,
         uploads={schema_uri(settings): settings.schema_file},

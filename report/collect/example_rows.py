@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from models.features import CONTEXT, LABEL, UNKNOWN, categories, numbers
+from models.columns import categories, numbers
+from models.declaration import UNKNOWN
+from models.features import CONTEXT, LABEL
 
 LIMIT = 200_000
 """Examples read of each split. Errors and shares on as many are good to three digits."""

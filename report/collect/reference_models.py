@@ -17,24 +17,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from threadpoolctl import threadpool_limits
 
-from models.features import LABEL, categories, numbers
+from models.columns import categories, numbers
+from models.features import LABEL
+from models.judging import PUBLISHED
 from report.facts import Reference
-
-COURSE = "Google's course labs on this table, births of 2001-2008"
-
-PUBLISHED: tuple[Reference, ...] = tuple(
-    Reference(name, rmse, mae, f"published: {COURSE}", same_rows=False)
-    for name, rmse, mae in (
-        ("BigQuery ML linear", 1.0675, 0.830),
-        ("BigQuery ML linear with buckets and a four-way cross", 1.0284, 0.798),
-        ("BigQuery ML neural network [64, 32]", 1.0323, None),
-        ("AutoML Tables", 1.027, None),
-        ("Estimator wide-and-deep, tuned, full data", 1.0319, None),
-        ("random forest, tuned", 1.0312, None),
-        ("Keras wide-and-deep of the course's blog", 1.2, None),
-    )
-)
-"""RMSE and MAE in pounds on the real table, with births both with and without an ultrasound."""
 
 _WORDS = [category.name for category in categories()]
 _NUMBERS = [number.name for number in numbers()]
@@ -92,7 +78,11 @@ def references(
         Reference(name, rmse, mae, source, same_rows=True)
         for name, (rmse, mae) in challengers(train, test).items()
     ]
-    return (*measured, *PUBLISHED)
+    published = [
+        Reference(p.model, p.rmse, p.mae, f"published: {p.source}", same_rows=False)
+        for p in PUBLISHED
+    ]
+    return (*measured, *published)
 
 
 def _part(read: int, of: int) -> str:

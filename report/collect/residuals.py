@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from models.features import LABEL, categories, numbers
+from models.columns import categories, numbers
+from models.features import LABEL
 from models.names import PREDICTION, SERVING
 from report.facts import ErrorGroup, Errors
 

@@ -10,7 +10,7 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2
 from tensorflow_model_analysis.writers import eval_config_writer
 
-from models.bounds import Bounds
+from models.declaration import Bounds
 from models.evaluation import bounds_of
 from report.facts import Metric, Slice
 

@@ -12,7 +12,9 @@ import pandas as pd
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from models.features import CROSSES, FEATURES, Category, Cross, categories, numbers
+from models.columns import categories, numbers
+from models.declaration import Category, Cross
+from models.features import CROSSES, FEATURES
 from models.signatures import raw_columns
 from models.transform import bucket_name, quantile_name
 from report.facts import CrossUse, Transformed

@@ -8,7 +8,7 @@ from dataclasses import replace
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import validation_result_pb2
 
-from models.bounds import Bounds
+from models.declaration import Bounds
 from report.collect.run_artifacts import Run
 from report.collect.slice_metrics import slice_name
 from report.facts import Crossing, Outcome, Reference, Slice, Verdict

@@ -26,8 +26,8 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.proto import example_gen_pb2
 from tfx.utils import proto_utils
 
-from data.query import NATALITY, SPLITS
-from data.source import COLUMNS
+from data.query import SPLITS
+from data.table import TABLE
 from pipeline.components import embedded_bigquery
 
 BIRTHS = 3000
@@ -68,7 +68,7 @@ def births(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "FLOAT64": pa.float64(),
         "STRING": pa.string(),
     }
-    schema = pa.schema([(c.name, types[c.type]) for c in COLUMNS])
+    schema = pa.schema([(c.name, types[c.type]) for c in TABLE.columns])
     path = tmp_path_factory.mktemp("births") / "births.parquet"
     pq.write_table(pa.table(columns, schema=schema), path)
     return path
@@ -77,17 +77,17 @@ def births(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def loaded(emulator: str, births: Path) -> str:
     """The emulator with the births in the public table's place."""
-    project, dataset, table = NATALITY.split(".")
+    project, dataset, table = TABLE.name.split(".")
     client = bigquery.Client(
         project, credentials=AnonymousCredentials(), client_options={"api_endpoint": emulator}
     )
     client.create_dataset(dataset)
-    schema = [bigquery.SchemaField(c.name, c.type) for c in COLUMNS]
+    schema = [bigquery.SchemaField(c.name, c.type) for c in TABLE.columns]
     created = client.create_table(bigquery.Table(f"{project}.{dataset}.{table}", schema=schema))
     rows = pq.read_table(births).to_pylist()
     for start in range(0, len(rows), 500):
         assert client.insert_rows_json(created, rows[start : start + 500]) == []
-    (count,) = client.query(f"SELECT COUNT(*) FROM `{NATALITY}`").result()
+    (count,) = client.query(f"SELECT COUNT(*) FROM `{TABLE.name}`").result()
     assert count[0] == len(rows)
     return emulator
 
@@ -122,7 +122,7 @@ def _run_here(births: Path, folder: Path, sample: float) -> dict[str, collection
             parameters(compiled("--sample", str(sample)), "BigQueryExampleGen")["input_config"],
             example_gen_pb2.Input(),
         ),
-        custom_config=embedded_bigquery.custom_config({NATALITY: str(births)}, "test"),
+        custom_config=embedded_bigquery.custom_config({TABLE.name: str(births)}, "test"),
         custom_executor_spec=executor_spec.BeamExecutorSpec(embedded_bigquery.Executor),
     )
     LocalDagRunner().run(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from common.errors import UserError
 from data.dialect import MACROS, farm_fingerprint, to_duckdb
-from data.query import NATALITY, SPLITS, render
+from data.query import SPLITS, render
+from data.table import TABLE, QueryParameters
 
 ROWS = """
     CREATE TABLE t AS SELECT * FROM (VALUES
@@ -319,14 +320,14 @@ def test_what_is_not_a_query_is_refused(sql, said):
 
 def test_unknown_table_is_helped_with_the_nearest():
     with pytest.raises(UserError) as caught:
-        to_duckdb("SELECT 1 AS a FROM `bigquery-public-data.samples.natalty`", {NATALITY: "t"})
-    assert caught.value.cure == f"Did you mean {NATALITY}?"
+        to_duckdb("SELECT 1 AS a FROM `bigquery-public-data.samples.natalty`", {TABLE.name: "t"})
+    assert caught.value.cure == f"Did you mean {TABLE.name}?"
 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_query_of_the_project_is_translated(split):
-    sql = render(table=NATALITY, first_year=2001, last_year=2008, sample=0.05, split=split)
-    assert f"'{split}'" in to_duckdb(sql, {NATALITY: "births"})
+    sql = render(QueryParameters(), table=TABLE.name, sample=0.05, split=split)
+    assert f"'{split}'" in to_duckdb(sql, {TABLE.name: "births"})
 
 
 KEYS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=300)

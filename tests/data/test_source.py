@@ -14,10 +14,11 @@ import pytest
 
 from common.errors import UserError
 from data import source
-from data.source import COLUMNS, open_source
+from data.source import open_source
+from data.table import TABLE
 
 TYPES = {"BOOL": pa.bool_(), "INT64": pa.int64(), "FLOAT64": pa.float64(), "STRING": pa.string()}
-SCHEMA = pa.schema([(c.name, TYPES[c.type]) for c in COLUMNS])
+SCHEMA = pa.schema([(c.name, TYPES[c.type]) for c in TABLE.columns])
 BIRTH = {
     "weight_pounds": 7.5,
     "is_male": True,

@@ -12,8 +12,9 @@ import pytest
 
 from common.errors import UserError
 from data.dialect import farm_fingerprint
-from data.query import NATALITY, SPLITS, render
-from data.source import COLUMNS, open_source
+from data.query import SPLITS, render
+from data.source import open_source
+from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
 
 BIRTHS = 6000
@@ -34,8 +35,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         # Who the mother is, for the tests to follow: no two births are alike.
         "weight_gain_pounds": np.arange(BIRTHS),
     }
-    filled = {c.name: columns.get(c.name, [None] * BIRTHS) for c in COLUMNS}
-    schema = pa.schema([(c.name, TYPES[c.type]) for c in COLUMNS])
+    filled = {c.name: columns.get(c.name, [None] * BIRTHS) for c in TABLE.columns}
+    schema = pa.schema([(c.name, TYPES[c.type]) for c in TABLE.columns])
     file = tmp_path_factory.mktemp("births") / "births.parquet"
     pq.write_table(pa.table(filled, schema=schema), file)
     return file
@@ -43,7 +44,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def warehouse(path: Path):
-    with Warehouse({NATALITY: open_source(path)}, threads=2) as opened:
+    with Warehouse({TABLE.name: open_source(path)}, threads=2) as opened:
         yield opened
 
 
@@ -52,12 +53,12 @@ def rows(warehouse: Warehouse, sql: str, seed: int | None = None) -> list[dict]:
 
 
 def split(name: str, sample: float = 1) -> str:
-    return render(table=NATALITY, first_year=2001, last_year=2008, sample=sample, split=name)
+    return render(QueryParameters(), table=TABLE.name, sample=sample, split=name)
 
 
 def test_types_are_those_of_bigquery(warehouse):
     values = "1 AS i, 1.5 AS f, 'a' AS s, TRUE AS b, NULL AS n"
-    sql = f"SELECT {values}, SUM(year), AVG(year) FROM `{NATALITY}`"
+    sql = f"SELECT {values}, SUM(year), AVG(year) FROM `{TABLE.name}`"
     (batch,) = warehouse.query(sql)
     kinds = [str(field.type) for field in batch.schema]
     assert kinds == ["int64", "double", "string", "bool", "int64", "int64", "double"]
@@ -121,9 +122,9 @@ def test_the_split_is_the_documented_hash(warehouse):
 
 
 def test_shuffling_keeps_the_rows_and_depends_on_the_seed_alone(warehouse, path):
-    sql = f"SELECT year, weight_gain_pounds FROM `{NATALITY}`"
+    sql = f"SELECT year, weight_gain_pounds FROM `{TABLE.name}`"
     plain, once, other = (rows(warehouse, sql, seed) for seed in (None, 1, 2))
-    with Warehouse({NATALITY: open_source(path)}, threads=1) as fresh:
+    with Warehouse({TABLE.name: open_source(path)}, threads=1) as fresh:
         again = rows(fresh, sql, 1)
     assert once == again
     assert once != other != plain
@@ -135,7 +136,7 @@ def test_shuffling_keeps_the_rows_and_depends_on_the_seed_alone(warehouse, path)
 
 
 def test_queries_can_be_read_side_by_side(warehouse):
-    sql = f"SELECT weight_gain_pounds AS n FROM `{NATALITY}` ORDER BY n"
+    sql = f"SELECT weight_gain_pounds AS n FROM `{TABLE.name}` ORDER BY n"
     first, second = warehouse.query(sql), warehouse.query(sql)
     assert next(first).num_rows == next(second).num_rows > 0
 
@@ -154,20 +155,20 @@ def test_queries_can_be_read_side_by_side(warehouse):
 )
 def test_errors_name_cause_and_cure(warehouse, sql, cause, cure):
     with pytest.raises(UserError) as caught:
-        rows(warehouse, sql.format(NATALITY))
+        rows(warehouse, sql.format(TABLE.name))
     assert cause in caught.value.cause
     assert cure in caught.value.cure
 
 
 def test_an_error_after_the_first_batch_is_named_too(tmp_path):
     count = 400_000
-    schema = pa.schema([(c.name, TYPES[c.type]) for c in COLUMNS])
+    schema = pa.schema([(c.name, TYPES[c.type]) for c in TABLE.columns])
     filled = {name: pa.nulls(count, schema.field(name).type) for name in schema.names}
     filled["year"] = pa.array(np.arange(count))
     pq.write_table(pa.table(filled, schema=schema), tmp_path / "births.parquet")
     batches = 0
-    with Warehouse({NATALITY: open_source(tmp_path)}, threads=1) as opened:
-        stream = opened.query(f"SELECT 1 / (year - {count - 1}) AS a FROM `{NATALITY}`")
+    with Warehouse({TABLE.name: open_source(tmp_path)}, threads=1) as opened:
+        stream = opened.query(f"SELECT 1 / (year - {count - 1}) AS a FROM `{TABLE.name}`")
         with pytest.raises(UserError, match="divided by zero"):
             for _ in stream:
                 batches += 1
@@ -176,8 +177,8 @@ def test_an_error_after_the_first_batch_is_named_too(tmp_path):
 
 def test_a_sort_beyond_memory_spills(path):
     # Without a temporary folder, 60 MB are not enough for these 1.2 million rows.
-    pairs = f"`{NATALITY}` AS a JOIN `{NATALITY}` AS b ON a.month = b.month AND b.year < 2004"
+    pairs = f"`{TABLE.name}` AS a JOIN `{TABLE.name}` AS b ON a.month = b.month AND b.year < 2004"
     sql = f"SELECT a.*, b.year AS other FROM {pairs}"
-    with Warehouse({NATALITY: open_source(path)}, memory="60MB", threads=1) as small:
+    with Warehouse({TABLE.name: open_source(path)}, memory="60MB", threads=1) as small:
         counted = sum(batch.num_rows for batch in small.query(sql, shuffle_seed=1))
     assert counted == pytest.approx(BIRTHS * BIRTHS / 30, rel=0.05)

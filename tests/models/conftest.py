@@ -20,8 +20,9 @@ from tensorflow_transform.tf_metadata import dataset_metadata
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx_bsl.public import tfxio
 
-from data.query import NATALITY, SPLITS, render
+from data.query import SPLITS, render
 from data.source import open_source
+from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
 from models.dataset import transformed_chunks
 from models.features import FEATURES, LABEL
@@ -30,7 +31,6 @@ from models.transform import preprocessing_fn
 from pipeline.components.embedded_bigquery import encode
 from schema.propose import CURATED
 
-SAMPLE_FILE = Path(__file__).parents[2] / "data" / "synthetic" / "sample.parquet"
 GZIP = tf.io.TFRecordOptions("GZIP")
 STEPS = 150
 
@@ -41,9 +41,9 @@ Row = dict[str, Any]
 def births() -> dict[str, list[Row]]:
     """About 6,000, 900 and 900 births by split, as the query gives them; None for NULL."""
     births: dict[str, list[Row]] = {}
-    with Warehouse({NATALITY: open_source(SAMPLE_FILE)}) as warehouse:
+    with Warehouse({TABLE.name: open_source(TABLE.sample)}) as warehouse:
         for split in SPLITS:
-            sql = render(table=NATALITY, first_year=2001, last_year=2008, sample=0.08, split=split)
+            sql = render(QueryParameters(), table=TABLE.name, sample=0.08, split=split)
             batches = warehouse.query(sql, shuffle_seed=1)
             births[split] = [row for batch in batches for row in batch.to_pylist()]
     return births
@@ -54,11 +54,11 @@ def example_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A file pattern by split: two shards of train, one of the others."""
     root = tmp_path_factory.mktemp("examples")
     patterns = {}
-    with Warehouse({NATALITY: open_source(SAMPLE_FILE)}) as warehouse:
+    with Warehouse({TABLE.name: open_source(TABLE.sample)}) as warehouse:
         for split in SPLITS:
             folder = root / f"Split-{split}"
             folder.mkdir()
-            sql = render(table=NATALITY, first_year=2001, last_year=2008, sample=0.08, split=split)
+            sql = render(QueryParameters(), table=TABLE.name, sample=0.08, split=split)
             batches = encode(warehouse.query(sql, shuffle_seed=1))
             records = [record for batch in batches for record in batch]
             shards = 2 if split == "train" else 1

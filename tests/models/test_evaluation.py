@@ -26,9 +26,9 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import proto_utils
 from tfx_bsl.public import tfxio
 
-from models.bounds import Bounds
+from models.declaration import UNKNOWN, Bounds
 from models.evaluation import eval_config
-from models.features import BANDS, LABEL, SLICES, UNKNOWN
+from models.features import BANDS, LABEL, SLICES
 from models.metrics import FORMULAS, JUDGED
 from models.names import EXAMPLES, PREDICTION
 from models.slicing import BIRTH_GROUPS, groups_of_births, slice_values

@@ -7,19 +7,9 @@ import math
 
 import pytest
 
-from models import features
-from models.features import (
-    BANDS,
-    CONTEXT,
-    CROSSES,
-    FEATURES,
-    GROUPS,
-    LABEL,
-    SLICES,
-    UNKNOWN,
-    Category,
-    Number,
-)
+from models.columns import categories, numbers
+from models.declaration import UNKNOWN, Category, Label, Number
+from models.features import BANDS, CONTEXT, CROSSES, FEATURES, GROUPS, LABEL, SLICES
 from models.transform import SEPARATOR, bucket_name, quantile_name, z_score_name
 
 BY_NAME = {feature.name: feature for feature in FEATURES}
@@ -30,10 +20,10 @@ def rising(values: tuple[float, ...]) -> bool:
 
 
 def test_names_are_unique_also_those_of_what_is_made_of_the_columns():
-    made = [f.name for f in features.categories()]
-    for number in features.numbers():
+    made = [f.name for f in categories()]
+    for number in numbers():
         made += [z_score_name(number), bucket_name(number), quantile_name(number)]
-    names = [*made, *(n.name for n in features.numbers()), *(c.name for c in CROSSES)]
+    names = [*made, *(n.name for n in numbers()), *(c.name for c in CROSSES)]
     names += [LABEL.name, *CONTEXT, *(b.name for b in BANDS), *(g.name for g in GROUPS)]
     assert len(set(names)) == len(names)
 
@@ -42,13 +32,13 @@ def test_the_model_never_sees_the_label_or_the_context():
     assert not {LABEL.name, *CONTEXT} & set(BY_NAME)
 
 
-@pytest.mark.parametrize("category", features.categories(), ids=lambda c: c.name)
+@pytest.mark.parametrize("category", categories(), ids=lambda c: c.name)
 def test_a_vocabulary_names_each_word_once_and_none_breaks_a_cross(category: Category):
     assert len(set(category.vocabulary)) == len(category.vocabulary) > 1
     assert all(word and SEPARATOR not in word for word in category.vocabulary)
 
 
-@pytest.mark.parametrize("number", features.numbers(), ids=lambda n: n.name)
+@pytest.mark.parametrize("number", numbers(), ids=lambda n: n.name)
 def test_boundaries_rise_and_leave_no_bucket_outside_the_range(number: Number):
     assert number.minimum < number.maximum
     assert rising(number.boundaries)
@@ -89,7 +79,7 @@ def test_a_cross_has_declared_parents_and_a_bucket_for_each_combination_or_half(
 @pytest.mark.parametrize("band", BANDS, ids=lambda b: b.name)
 def test_a_band_names_each_range_once(band):
     source = LABEL if band.source == LABEL.name else BY_NAME[band.source]
-    assert isinstance(source, Number)
+    assert isinstance(source, Number | Label)
     assert rising((source.minimum, *band.edges, source.maximum))
     assert len(set(band.labels)) == len(band.labels) == len(band.edges) + 1
 

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
 
 from models.dataset import training_dataset, transformed_chunks
-from models.features import CROSSES, LABEL
-from models.model import Hyperparameters, input_sizes, wide_and_deep
+from models.features import CROSSES, HYPERPARAMETERS, LABEL
+from models.model import input_sizes, wide_and_deep
 
 MEAN = 7.2
 
@@ -25,7 +27,7 @@ def sizes(transform) -> dict[str, int]:
 @pytest.fixture
 def network(sizes) -> keras.Model:
     keras.utils.set_random_seed(1)
-    return wide_and_deep(sizes, MEAN, 100, Hyperparameters())
+    return wide_and_deep(sizes, MEAN, 100, HYPERPARAMETERS)
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +81,8 @@ def test_the_prediction_is_the_sum_of_both_halves(network, batch):
 def test_ftrl_moves_the_wide_half_and_adam_the_deep_one(sizes, batch):
     features, label = batch
     for frozen, rates in (
-        ("dnn_model", Hyperparameters(deep_learning_rate=0.0)),
-        ("linear_model", Hyperparameters(wide_l2=1e12)),
+        ("dnn_model", dataclasses.replace(HYPERPARAMETERS, deep_learning_rate=0.0)),
+        ("linear_model", dataclasses.replace(HYPERPARAMETERS, wide_l2=1e12)),
     ):
         keras.utils.set_random_seed(1)
         network = wide_and_deep(sizes, MEAN, 100, rates)
@@ -100,7 +102,7 @@ def test_ftrl_moves_the_wide_half_and_adam_the_deep_one(sizes, batch):
 def test_the_deep_rate_falls_to_zero_over_the_steps(network):
     rate = network.optimizer[1]._learning_rate
     rates = [float(rate(step)) for step in (0, 50, 100)]
-    assert rates[0] == pytest.approx(Hyperparameters().deep_learning_rate)
+    assert rates[0] == pytest.approx(HYPERPARAMETERS.deep_learning_rate)
     assert rates[0] > rates[1] > rates[2] == pytest.approx(0)
 
 

@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from common.errors import UserError
-from models.features import FEATURES, UNKNOWN, Category, Number
+from models.declaration import UNKNOWN, Category, Number
+from models.features import FEATURES
 from models.request import RequestError, check_request, parse_request
 
 KNOWN = {"mother_age": 28, "gestation_weeks": 39, "plurality": "Single(1)"}

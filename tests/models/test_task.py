@@ -31,8 +31,8 @@ from common.errors import UserError
 from models import history
 from models.callbacks import BestWeights, Recorder, Stretches
 from models.dataset import training_dataset, transformed_chunks
-from models.features import LABEL
-from models.model import Hyperparameters, input_sizes, wide_and_deep
+from models.features import HYPERPARAMETERS, LABEL
+from models.model import input_sizes, wide_and_deep
 from models.names import EXAMPLES, PREDICTION
 from models.task import (
     Training,
@@ -94,7 +94,7 @@ class Run:
         chunks = transformed_chunks(args.train_files, transform)
         batches = training_dataset(chunks, training.batch_size, cache=True, seed=1)
         evaluate = transformed_chunks(args.eval_files, transform)
-        self.model = wide_and_deep(input_sizes(transform), 7.2, args.train_steps, Hyperparameters())
+        self.model = wide_and_deep(input_sizes(transform), 7.2, args.train_steps, HYPERPARAMETERS)
         folder = checkpoint_folder(args, training)
         stretches = Stretches(args.train_steps, training.checkpoint_every)
         best = BestWeights(os.path.join(folder, "best"), stretches, write=True)
@@ -188,7 +188,7 @@ def test_a_killed_training_continues_from_its_last_checkpoint_and_keeps_its_best
         input_sizes(transform),
         mean_label(transformed_chunks(args.train_files, transform)),
         400,
-        Hyperparameters(),
+        HYPERPARAMETERS,
     )
     expected.load_weights(best["weights"]).expect_partial()
 
@@ -234,14 +234,14 @@ def test_the_record_of_a_training_is_that_of_its_model(trained, births):
         assert stretch.examples_per_second == pytest.approx(50 * 256 / stretch.seconds)
     seconds = sum(stretch.seconds for stretch in record.records)
     assert record.examples_per_second == pytest.approx(150 * 256 / seconds)
-    assert record.hyperparameters["hidden_units"] == list(Hyperparameters().hidden_units)
+    assert record.hyperparameters["hidden_units"] == list(HYPERPARAMETERS.hidden_units)
 
 
 def test_the_record_counts_the_weights_of_each_half(trained, transform):
     sizes = input_sizes(transform)
     found = history.read(trained.model_run_dir).parameters
     assert found.wide == sum(sizes.values())
-    model = wide_and_deep(sizes, 7.2, 1, Hyperparameters())
+    model = wide_and_deep(sizes, 7.2, 1, HYPERPARAMETERS)
     assert found.wide + found.deep == model.count_params()
 
 

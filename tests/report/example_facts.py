@@ -6,7 +6,7 @@ import datetime
 import math
 from dataclasses import replace
 
-from models.bounds import Bounds
+from models.declaration import Bounds
 from report.facts import (
     Artifact,
     Crossing,

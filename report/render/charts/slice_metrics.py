@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from models.bounds import Bounds
+from models.declaration import Bounds
 from report.facts import Metric, Reference, Slice
 from report.render.charts.base import (
     ACCENT,

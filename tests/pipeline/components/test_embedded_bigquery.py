@@ -23,8 +23,9 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import proto_utils
 
 from common.errors import UserError
-from data.query import NATALITY, SPLITS, render
-from data.source import COLUMNS, open_source
+from data.query import SPLITS, render
+from data.source import open_source
+from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
 from pipeline.components import embedded_bigquery
 from pipeline.components.embedded_bigquery import Executor, custom_config, encode
@@ -52,15 +53,16 @@ def births(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "year": random.integers(2001, 2009, BIRTHS),
         "month": random.integers(1, 13, BIRTHS),
     }
-    filled = {c.name: columns.get(c.name, [None] * BIRTHS) for c in COLUMNS}
-    schema = pa.schema([(c.name, TYPES[c.type]) for c in COLUMNS])
+    filled = {c.name: columns.get(c.name, [None] * BIRTHS) for c in TABLE.columns}
+    schema = pa.schema([(c.name, TYPES[c.type]) for c in TABLE.columns])
     file = tmp_path_factory.mktemp("births") / "births.parquet"
     pq.write_table(pa.table(filled, schema=schema), file)
     return file
 
 
 def query(split: str, first_year: int = 2001, last_year: int = 2008) -> str:
-    return render(table=NATALITY, first_year=first_year, last_year=last_year, sample=1, split=split)
+    years = QueryParameters(years=f"{first_year}-{last_year}")
+    return render(years, table=TABLE.name, sample=1, split=split)
 
 
 def inputs(**queries: str) -> example_gen_pb2.Input:
@@ -86,7 +88,7 @@ def execute(
         "output_data_format": example_gen_pb2.FORMAT_TF_EXAMPLE,
         "output_file_format": example_gen_pb2.FORMAT_TFRECORDS_GZIP,
         "custom_config": proto_utils.proto_to_json(
-            custom_config({NATALITY: str(births)}, "key") if config is None else config
+            custom_config({TABLE.name: str(births)}, "key") if config is None else config
         ),
     }
     context = Executor.Context(
@@ -110,7 +112,7 @@ def examples(artifact: standard_artifacts.Examples, split: str) -> list[bytes]:
 
 
 def test_the_component_runs_in_a_pipeline(births, tmp_path):
-    config = custom_config({NATALITY: str(births)}, "key")
+    config = custom_config({TABLE.name: str(births)}, "key")
     component = BigQueryExampleGen(
         input_config=inputs(),
         custom_config=config,
@@ -143,7 +145,7 @@ def test_examples_are_those_of_the_stock_row_encoder(births, tmp_path, split):
     artifact = execute(tmp_path, births, **{split: query(split)})
     names = {"double": "FLOAT", "int64": "INTEGER", "string": "STRING"}
     expected = collections.Counter()
-    with Warehouse({NATALITY: open_source(births)}) as warehouse:
+    with Warehouse({TABLE.name: open_source(births)}) as warehouse:
         for batch in warehouse.query(query(split)):
             types = {field.name: names[str(field.type)] for field in batch.schema}
             for row in batch.to_pylist():
@@ -217,7 +219,7 @@ def test_a_split_without_rows_is_refused_with_the_years_there_are(births, tmp_pa
 
 def test_a_column_that_is_not_there_is_refused(births, tmp_path):
     with pytest.raises(UserError, match="Did you mean weight_pounds"):
-        execute(tmp_path, births, train=f"SELECT weight_pound FROM `{NATALITY}`")
+        execute(tmp_path, births, train=f"SELECT weight_pound FROM `{TABLE.name}`")
 
 
 def test_a_table_without_a_source_is_refused(births, tmp_path):
@@ -246,7 +248,7 @@ def test_a_full_disk_is_named_and_leaves_no_shard(births, tmp_path, monkeypatch)
 
 def test_the_cache_key_follows_the_data_and_the_path():
     keys = {
-        proto_utils.proto_to_json(custom_config({NATALITY: path}, key))
+        proto_utils.proto_to_json(custom_config({TABLE.name: path}, key))
         for path, key in [("a", "1"), ("a", "2"), ("b", "1"), ("a", "1")]
     }
     assert len(keys) == 3

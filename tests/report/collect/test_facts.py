@@ -16,11 +16,13 @@ import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from real_runs import Runs
 
-from models.features import CROSSES, LABEL, UNKNOWN, categories, numbers
+from models.columns import categories, numbers
+from models.declaration import UNKNOWN
+from models.features import CROSSES, LABEL
+from models.judging import PUBLISHED
 from pipeline.settings import load_settings
 from report.collect.collector import gather
 from report.collect.lineage import Lineage
-from report.collect.reference_models import PUBLISHED
 from report.collect.run_artifacts import Found, Run
 from report.facts import ErrorGroup, Facts
 from report.run_info import About
@@ -113,7 +115,9 @@ class TestVerdictAndSlices:
         assert tree.rmse < linear.rmse < mean
         assert tree.same_rows
         assert tree.source == f"learned from {len(labels['train']):,} examples"
-        assert first.verdict.references[-len(PUBLISHED) :] == PUBLISHED
+        published = [(p.model, p.rmse) for p in PUBLISHED]
+        references = first.verdict.references[-len(PUBLISHED) :]
+        assert [(r.name, r.rmse) for r in references] == published
 
 
 def _read(metric: dict[str, Any]) -> tuple[float, tuple[float, float] | None]:

@@ -1,0 +1,107 @@
+"""The table: its columns, its query, and what its query may be asked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, field_validator
+
+BigQueryType = Literal["BOOL", "INT64", "FLOAT64", "STRING"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column that the query reads.
+
+    Attributes:
+        name: Its name in BigQuery.
+        type: Its type in BigQuery.
+        minimum: The least value that makes sense, or None.
+    """
+
+    name: str
+    type: BigQueryType
+    minimum: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to learn from.
+
+    Attributes:
+        pipeline: Name of the pipeline, its endpoint, its settings file and, in capitals, what its
+            environment variables start with.
+        row: What one row is called.
+        rows: What several are.
+        name: Where it is in BigQuery, as `project.dataset.table`.
+        columns: What the query reads.
+        query: The query, in BigQuery's SQL.
+        sample: A Parquet file of some rows, which a run on this machine reads by default.
+    """
+
+    pipeline: str
+    row: str
+    rows: str
+    name: str
+    columns: tuple[Column, ...]
+    query: Path
+    sample: Path
+
+
+_HERE = Path(__file__).resolve().parent
+
+TABLE = Table(
+    pipeline="natality",
+    row="birth",
+    rows="births",
+    name="bigquery-public-data.samples.natality",
+    columns=(
+        Column("weight_pounds", "FLOAT64", minimum=0),
+        Column("is_male", "BOOL"),
+        Column("mother_age", "INT64"),
+        Column("plurality", "INT64"),
+        Column("gestation_weeks", "INT64"),
+        Column("mother_race", "INT64"),
+        Column("cigarette_use", "BOOL"),
+        Column("alcohol_use", "BOOL"),
+        Column("year", "INT64"),
+        Column("month", "INT64"),
+        Column("father_age", "INT64"),
+        Column("wday", "INT64"),
+        Column("born_alive_alive", "INT64"),
+        Column("weight_gain_pounds", "INT64"),
+    ),
+    query=_HERE / "natality.sql",
+    sample=_HERE / "synthetic" / "sample.parquet",
+)
+
+FIRST_YEAR, LAST_YEAR = 1969, 2008
+"""Years of birth that the table holds."""
+
+
+class QueryParameters(BaseModel):
+    """The query's own settings; each is also a flag, an environment variable and a TOML key."""
+
+    years: str = Field(
+        default="2001-2008",
+        description=f"years of birth, both included, within {FIRST_YEAR}-{LAST_YEAR}",
+    )
+
+    @field_validator("years")
+    @classmethod
+    def _check_years(cls, years: str) -> str:
+        match = re.fullmatch(r"(\d{4})(?:-(\d{4}))?", years.strip())
+        if not match:
+            raise ValueError("write one year or a range, such as 2001-2008")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not FIRST_YEAR <= first <= last <= LAST_YEAR:
+            raise ValueError(f"years must rise and lie within {FIRST_YEAR}-{LAST_YEAR}")
+        return f"{first}-{last}"
+
+    def parameters(self) -> dict[str, object]:
+        """Values of the query's placeholders, by name."""
+        first, last = self.years.split("-")
+        return {"first_year": first, "last_year": last}

@@ -1,0 +1,22 @@
+"""Questions about the declared columns that several rooms ask."""
+
+from __future__ import annotations
+
+from models import features as declared
+from models.declaration import Category, Number
+
+
+def categories() -> tuple[Category, ...]:
+    """The declared columns of words, in order."""
+    return tuple(f for f in declared.FEATURES if isinstance(f, Category))
+
+
+def numbers() -> tuple[Number, ...]:
+    """The declared columns with a magnitude, in order."""
+    return tuple(f for f in declared.FEATURES if isinstance(f, Number))
+
+
+def title(name: str) -> str:
+    """What people read for a column or a slicing feature."""
+    known = (*declared.FEATURES, *declared.BANDS, *declared.GROUPS)
+    return next((c.title for c in known if c.name == name), name.replace("_", " "))

@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.errors import UserError
-from data.table import TABLE, Column
+from data.columns import Column
+from data.table import TABLE
 
 Format = Literal["parquet", "csv"]
 

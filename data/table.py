@@ -3,53 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator
 
-BigQueryType = Literal["BOOL", "INT64", "FLOAT64", "STRING"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column that the query reads.
-
-    Attributes:
-        name: Its name in BigQuery.
-        type: Its type in BigQuery.
-        minimum: The least value that makes sense, or None.
-    """
-
-    name: str
-    type: BigQueryType
-    minimum: float | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table to learn from.
-
-    Attributes:
-        pipeline: Name of the pipeline, its endpoint, its settings file and, in capitals, what its
-            environment variables start with.
-        row: What one row is called.
-        rows: What several are.
-        name: Where it is in BigQuery, as `project.dataset.table`.
-        columns: What the query reads.
-        query: The query, in BigQuery's SQL.
-        sample: A Parquet file of some rows, which a run on this machine reads by default.
-    """
-
-    pipeline: str
-    row: str
-    rows: str
-    name: str
-    columns: tuple[Column, ...]
-    query: Path
-    sample: Path
-
+from data.columns import Column, Table
 
 _HERE = Path(__file__).resolve().parent
 

@@ -3,7 +3,7 @@
 The translation is sqlglot's. Alone it is not enough: it accepts far more than it gets right, and a
 wrong number is worse than a refusal. So every construct must be on the list below, which is exactly
 what `tests/data/test_dialect.py` holds against BigQuery's documentation; anything else is refused
-by name. Where the engines differ, the construct is sent to one of `MACROS` instead.
+by name. Where the engines differ, the construct becomes a macro of `data/macros.py` instead.
 
 The promise is one-sided: a query that *both* engines accept gives the same rows. DuckDB still
 accepts some that BigQuery would reject (it compares a string with a number, for instance).
@@ -11,64 +11,62 @@ accepts some that BigQuery would reject (it compares a string with a number, for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
+import duckdb
 import farmhash
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from common.errors import UserError
-
-MACROS = (
-    # BigQuery fails on a zero divisor; DuckDB answers infinity or NULL.
-    """bq_divide(a, b) AS CASE
-         WHEN b = 0 AND a IS NOT NULL
-           THEN error('The query divided by zero.\tUse SAFE_DIVIDE.')
-         ELSE CAST(a AS DOUBLE) / CAST(b AS DOUBLE) END""",
-    """bq_div(a, b) AS CASE
-         WHEN b = 0 AND a IS NOT NULL
-           THEN error('The query divided by zero in DIV.\tUse NULLIF on the divisor.')
-         ELSE a // b END""",
-    """bq_mod(a, b) AS CASE
-         WHEN b = 0 AND a IS NOT NULL
-           THEN error('The query divided by zero in MOD.\tUse NULLIF on the divisor.')
-         ELSE a % b END""",
-    # BigQuery rounds halves away from zero when it casts; DuckDB rounds them to even.
-    """bq_int64(x) AS CASE typeof(x)
-         WHEN 'DOUBLE' THEN CAST(round(CAST(x AS DOUBLE)) AS BIGINT)
-         WHEN 'VARCHAR'
-           THEN error('CAST of a STRING to INT64 is not translated.\tStore numbers as numbers.')
-         ELSE CAST(x AS BIGINT) END""",
-    """bq_float64(x) AS CASE typeof(x)
-         WHEN 'VARCHAR'
-           THEN error('CAST of a STRING to FLOAT64 is not translated.\tStore numbers as numbers.')
-         ELSE CAST(x AS DOUBLE) END""",
-    # 3.0 is printed as 3 by BigQuery and 3.0 by DuckDB, and long fractions differ too.
-    """bq_string(x) AS CASE typeof(x)
-         WHEN 'DOUBLE'
-           THEN error('CAST of a FLOAT64 to STRING is not translated: engines print it differently.'
-                      || '\tCast it to INT64 first, in a unit that makes it whole.')
-         ELSE CAST(x AS VARCHAR) END""",
-    # Rounding gives FLOAT64 in BigQuery, also for an INT64.
-    "bq_round(x, n := 0) AS round(CAST(x AS DOUBLE), CAST(n AS INTEGER))",
-    "bq_is_nan(x) AS isnan(CAST(x AS DOUBLE))",
-)
-"""Bodies of `CREATE MACRO`: BigQuery's meaning where DuckDB's own function has another.
-
-An error they raise is `cause<TAB>cure`.
-"""
+from data.macros import EXTRACT_PARTS, MACROS, UNITS
 
 _SUBQUERY = frozenset({"this", "alias"})
 _BINARY = frozenset({"this", "expression"})
 _UNARY = frozenset({"this"})
 _LIST = frozenset({"this", "expressions"})
 
+_DATED: Mapping[type[exp.Expr], tuple[str, str]] = {
+    exp.DateAdd: ("DATE", "ADD"),
+    exp.DateSub: ("DATE", "SUB"),
+    exp.DateDiff: ("DATE", "DIFF"),
+    exp.DateTrunc: ("DATE", "TRUNC"),
+    exp.DatetimeAdd: ("DATETIME", "ADD"),
+    exp.DatetimeSub: ("DATETIME", "SUB"),
+    exp.DatetimeDiff: ("DATETIME", "DIFF"),
+    exp.DatetimeTrunc: ("DATETIME", "TRUNC"),
+    exp.TimestampAdd: ("TIMESTAMP", "ADD"),
+    exp.TimestampSub: ("TIMESTAMP", "SUB"),
+    exp.TimestampDiff: ("TIMESTAMP", "DIFF"),
+    exp.TimestampTrunc: ("TIMESTAMP", "TRUNC"),
+}
+"""Functions with a unit: the type in their name, and what they do."""
+
+_PARSED: Mapping[type[exp.Expr], str] = {
+    exp.StrToDate: "DATE",
+    exp.ParseDatetime: "DATETIME",
+    exp.StrToTime: "TIMESTAMP",
+}
+_FORMATTED: Mapping[type[exp.Expr], str] = {
+    exp.TsOrDsToDate: "DATE",
+    exp.TsOrDsToDatetime: "DATETIME",
+    exp.TsOrDsToTimestamp: "TIMESTAMP",
+}
+"""What sqlglot wraps the argument of FORMAT_DATE and its kin in."""
+
+_DATE_ELEMENTS = frozenset("YymdbBaAjuwUVG%")
+_TIME_ELEMENTS = frozenset("HIMSp")
+_PARSED_ELEMENTS = frozenset("YmdbBHIMSp%")
+_WINDOW_ONLY = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.Lag, exp.Lead)
+_WINDOWED = (exp.Sum, exp.Avg, exp.Count, exp.Min, exp.Max, *_WINDOW_ONLY)
+
 _ALLOWED: Mapping[type[exp.Expr], frozenset[str]] = {
     # The shape of a query.
     exp.Select: frozenset({"with_", "distinct", "expressions", "from_", "joins", "where", "group"})
-    | {"having", "order", "limit", "offset"},
+    | {"having", "qualify", "order", "limit", "offset"},
     exp.Union: frozenset(["with_", "this", "expression", "distinct", "order", "limit", "offset"]),
     exp.Subquery: _SUBQUERY,
     exp.With: frozenset({"expressions"}),
@@ -78,6 +76,7 @@ _ALLOWED: Mapping[type[exp.Expr], frozenset[str]] = {
     exp.Where: _UNARY,
     exp.Group: frozenset({"expressions"}),
     exp.Having: _UNARY,
+    exp.Qualify: _UNARY,
     exp.Order: frozenset({"expressions"}),
     exp.Ordered: frozenset({"this", "desc", "nulls_first"}),
     exp.Limit: frozenset({"expression"}),
@@ -95,6 +94,7 @@ _ALLOWED: Mapping[type[exp.Expr], frozenset[str]] = {
     exp.Boolean: _UNARY,
     exp.Null: frozenset(),
     exp.Cast: frozenset({"this", "to"}),
+    exp.TryCast: frozenset({"this", "to", "safe"}),
     exp.DataType: frozenset({"this", "nested"}),
     # Logic.
     **dict.fromkeys((exp.And, exp.Or), _BINARY),
@@ -113,12 +113,34 @@ _ALLOWED: Mapping[type[exp.Expr], frozenset[str]] = {
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.IntDiv, exp.SafeDivide), _BINARY),
     exp.Div: frozenset({"this", "expression", "typed", "safe"}),
     exp.Neg: _UNARY,
-    **dict.fromkeys((exp.Abs, exp.Floor, exp.Ceil, exp.Sqrt, exp.Ln, exp.IsNan), _UNARY),
+    **dict.fromkeys((exp.Abs, exp.Floor, exp.Ceil, exp.Sqrt, exp.IsNan), _UNARY),
+    **dict.fromkeys((exp.Exp, exp.Ln), _UNARY),
+    **dict.fromkeys((exp.Log, exp.Pow), _BINARY),
     exp.Round: frozenset({"this", "decimals"}),
     # Strings.
     exp.Concat: frozenset({"expressions", "safe", "coalesce"}),
     exp.DPipe: frozenset({"this", "expression", "safe"}),
     exp.FarmFingerprint: frozenset({"expressions"}),
+    **dict.fromkeys((exp.Lower, exp.Upper), _UNARY),
+    exp.Length: frozenset({"this", "binary"}),
+    exp.Substring: frozenset({"this", "start", "length"}),
+    exp.Trim: frozenset({"this", "expression", "position"}),
+    exp.Like: frozenset({"this", "expression", "negate"}),
+    **dict.fromkeys((exp.StartsWith, exp.EndsWith, exp.RegexpLike), _BINARY),
+    # Dates and times. There are no zones but UTC.
+    exp.Extract: _BINARY,
+    **dict.fromkeys((exp.Var, exp.WeekStart), _UNARY),
+    exp.Date: _UNARY,
+    exp.TsOrDsToDatetime: _UNARY,
+    exp.Timestamp: frozenset({"this", "with_tz"}),
+    exp.DateFromParts: frozenset({"year", "month", "day"}),
+    exp.TimestampFromParts: frozenset({"year", "month", "day", "hour", "min", "sec"}),
+    **{kind: frozenset({"this", "expression", "unit", "date_part_boundary"}) for kind in _DATED},
+    **dict.fromkeys((exp.UnixDate, exp.UnixSeconds, exp.UnixMillis, exp.UnixMicros), _UNARY),
+    exp.UnixToTime: frozenset({"this", "scale"}),
+    exp.TimeToStr: frozenset({"this", "format"}),
+    **dict.fromkeys((exp.TsOrDsToDate, exp.TsOrDsToTimestamp), _UNARY),
+    **dict.fromkeys(_PARSED, frozenset({"this", "format", "default_year"})),
     # Aggregates.
     exp.Count: frozenset({"this", "big_int"}),
     exp.CountIf: _UNARY,
@@ -127,6 +149,11 @@ _ALLOWED: Mapping[type[exp.Expr], frozenset[str]] = {
     **dict.fromkeys((exp.Variance, exp.VariancePop), _UNARY),
     exp.Corr: _BINARY,
     **dict.fromkeys((exp.LogicalAnd, exp.LogicalOr), _UNARY),
+    # Windows.
+    exp.Window: frozenset({"this", "partition_by", "order", "spec", "over"}),
+    exp.WindowSpec: frozenset({"kind", "start", "start_side", "end", "end_side"}),
+    **dict.fromkeys((exp.RowNumber, exp.Rank, exp.DenseRank), frozenset({"expressions"})),
+    **dict.fromkeys((exp.Lag, exp.Lead), frozenset({"this", "offset", "default"})),
 }
 """What is translated: the class of each construct, and which parts of it may be present."""
 
@@ -134,9 +161,13 @@ _CASTS = {
     exp.DataType.Type.BIGINT: "bq_int64",
     exp.DataType.Type.DOUBLE: "bq_float64",
     exp.DataType.Type.TEXT: "bq_string",
+    exp.DataType.Type.BOOLEAN: "bq_bool",
+    exp.DataType.Type.DATE: "bq_date",
+    exp.DataType.Type.TIMESTAMP: "bq_datetime",
+    exp.DataType.Type.TIMESTAMPTZ: "bq_timestamp",
 }
 
-_LITERAL_INT_PARENTS = (exp.Limit, exp.Offset, exp.Group, exp.Ordered)
+_LITERAL_INT_PARENTS = (exp.Limit, exp.Offset, exp.Group, exp.Ordered, exp.WindowSpec)
 """Where a whole number is a count or a position, not a value."""
 
 
@@ -150,6 +181,12 @@ def farm_fingerprint(text: str) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Gives a connection what translated queries need: macros, FARM_FINGERPRINT, and UTC."""
+    connection.create_function("farm_fingerprint", farm_fingerprint, ["VARCHAR"], "BIGINT")
+    connection.execute("; ".join(["SET TimeZone = 'UTC'", *MACROS]))
+
+
 def to_duckdb(sql: str, tables: Mapping[str, str]) -> str:
     """Translates a BigQuery query.
 
@@ -158,7 +195,7 @@ def to_duckdb(sql: str, tables: Mapping[str, str]) -> str:
         tables: For each BigQuery table that may be read, the DuckDB view that stands for it.
 
     Returns:
-        The query for a DuckDB connection that has `MACROS` and the function `farm_fingerprint`.
+        The query for a DuckDB connection after `prepare`.
 
     Raises:
         UserError: The query does not parse, reads an unknown table, or uses what is not listed.
@@ -192,6 +229,8 @@ def _parse(sql: str) -> exp.Query:
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         found = ", ".join(type(s).__name__.upper() for s in statements if s) or "nothing"
         raise UserError(f"One query was expected, found {found}.", "Give a single SELECT or WITH.")
+    for raw in list(statements[0].find_all(exp.RawString)):
+        raw.replace(exp.Literal.string(raw.this))
     return statements[0]
 
 
@@ -203,12 +242,91 @@ def _refuse_unknown(tree: exp.Expr) -> None:
         for part, value in node.args.items():
             if value and part not in allowed:
                 raise _refused(f"{_name(node)} with {part.strip('_').upper()}", node)
-        if isinstance(node, exp.Cast) and node.to.this not in _CASTS:
+        if isinstance(node, exp.Cast) and (node.to.this not in _CASTS or node.to.expressions):
             raise _refused(f"CAST to {node.to.sql('bigquery')}", node)
         if isinstance(node, exp.Join) and node.args.get("side") not in (None, "", "LEFT"):
             raise _refused(f"{node.side} JOIN", node)
         if isinstance(node, exp.Count | exp.Distinct) and len(node.expressions) > 1:
             raise _refused(f"{_name(node)} of several columns", node)
+        _refuse_unknown_time(node)
+        _refuse_unknown_text(node)
+        _refuse_unknown_window(node)
+
+
+def _refuse_unknown_time(node: exp.Expr) -> None:
+    if isinstance(node, exp.Extract) and (part := _unit(node.this)) not in EXTRACT_PARTS:
+        allowed = ", ".join(EXTRACT_PARTS)
+        raise _refused(f"EXTRACT of {part}", node, f"Of these it is: {allowed}.")
+    if type(node) in _DATED:
+        kind, function = _DATED[type(node)]
+        units = UNITS[kind, "ADD" if function == "SUB" else function]
+        if (unit := _unit(node.args["unit"])) not in units:
+            allowed = f"By these it is: {', '.join(units)}."
+            raise _refused(f"{kind}_{function} by {unit}", node, allowed)
+    wrapper = isinstance(node, exp.TsOrDsToDate | exp.TsOrDsToTimestamp)
+    if wrapper and not isinstance(node.parent, exp.TimeToStr):
+        raise _refused(_name(node), node)
+    if isinstance(node, exp.TimeToStr):
+        kind = _FORMATTED.get(type(node.this), "DATE")
+        elements = _DATE_ELEMENTS if kind == "DATE" else _DATE_ELEMENTS | _TIME_ELEMENTS
+        _check_form(node, f"FORMAT_{kind}", elements)
+    if type(node) in _PARSED:
+        name = f"PARSE_{_PARSED[type(node)]}"
+        found = _check_form(node, name, _PARSED_ELEMENTS)
+        # What is missing is of 1970 in BigQuery, and of 1900 in DuckDB.
+        if not ({"Y", "d"} <= found and found & {"m", "b", "B"}):
+            raise _refused(f"{name} without year, month and day", node)
+        if ("p" in found) != ("I" in found) or {"H", "I"} <= found:
+            raise _refused(f"{name} with %I but without %p, or with %H", node)
+        if name == "PARSE_DATE" and found & _TIME_ELEMENTS:
+            raise _refused("PARSE_DATE with a time", node)
+
+
+def _check_form(node: exp.Expr, name: str, allowed: frozenset[str]) -> set[str]:
+    """The elements of a format, which must be among the allowed."""
+    form = node.args["format"]
+    if not (isinstance(form, exp.Literal) and form.is_string):
+        raise _refused(f"{name} with a format that is no literal", node)
+    found = set(re.findall("%(.?)", form.this))
+    if found - allowed:
+        elements = ", ".join(f"%{element}" for element in sorted(allowed))
+        unknown = ", ".join(f"%{element}" for element in sorted(found - allowed))
+        raise _refused(f"{name} with {unknown}", node, f"With these it is: {elements}, %F, %T.")
+    return found
+
+
+def _refuse_unknown_text(node: exp.Expr) -> None:
+    if isinstance(node, exp.Like | exp.RegexpLike):
+        name = "LIKE" if isinstance(node, exp.Like) else "REGEXP_CONTAINS"
+        pattern = node.expression
+        if not (isinstance(pattern, exp.Literal) and pattern.is_string):
+            raise _refused(f"{name} with a pattern that is no literal", node)
+        if isinstance(node, exp.Like) and re.search(r"^(?:[^\\]|\\.)*?\\(?![\\%_])", pattern.this):
+            raise _refused(r"LIKE with a \ before other than \, % and _", node)
+        if isinstance(node, exp.RegexpLike):
+            try:
+                duckdb.execute("SELECT regexp_matches('', ?)", [pattern.this])
+            except duckdb.Error as error:
+                raise UserError(
+                    f"REGEXP_CONTAINS has a pattern that does not compile: {pattern.this}.",
+                    "Correct it; the syntax is that of RE2.",
+                ) from error
+
+
+def _refuse_unknown_window(node: exp.Expr) -> None:
+    if isinstance(node, exp.Window) and not isinstance(node.this, _WINDOWED):
+        raise _refused(f"{_name(node.this)} OVER a window", node)
+    if isinstance(node, exp.WindowSpec) and node.args.get("kind") != "ROWS":
+        raise _refused(f"a window by {node.args.get('kind')}", node, "By ROWS it is.")
+    if isinstance(node, _WINDOW_ONLY) and not isinstance(node.parent, exp.Window):
+        raise _refused(f"{_name(node)} without OVER", node)
+
+
+def _unit(node: exp.Expr) -> str:
+    """YEAR, WEEK... as BigQuery has it: weeks begin on Sunday where no day is named."""
+    if isinstance(node, exp.WeekStart):
+        return "WEEK" if node.name.upper() == "SUNDAY" else f"WEEK({node.name.upper()})"
+    return node.name.upper()
 
 
 def _name(node: exp.Expr) -> str:
@@ -217,12 +335,13 @@ def _name(node: exp.Expr) -> str:
     return node.sql_name() if isinstance(node, exp.Func) else type(node).__name__.upper()
 
 
-def _refused(name: str, node: exp.Expr) -> UserError:
+def _refused(name: str, node: exp.Expr, allowed: str = "") -> UserError:
     line = next((n.meta["line"] for n in node.walk() if "line" in n.meta), None)
     at = f" (line {line})" if line else ""
     return UserError(
         f"{name} is not translated for the embedded warehouse{at}: {node.sql('bigquery')[:80]}",
-        "Write it with the constructs listed in data/dialect.py, or run the query on BigQuery.",
+        allowed
+        or "Write it with the constructs listed in data/dialect.py, or run the query on BigQuery.",
     )
 
 
@@ -256,7 +375,7 @@ def _give_bigquery_meaning(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Literal) and not node.is_string:
         return _number(node)
     if isinstance(node, exp.Cast):
-        return _call(_CASTS[node.to.this], node.this)
+        return _cast(node)
     if isinstance(node, exp.Div):
         return _call("bq_divide", node.this, node.expression)
     if isinstance(node, exp.SafeDivide):
@@ -276,6 +395,88 @@ def _give_bigquery_meaning(node: exp.Expr) -> exp.Expr:
         # c).
         operands = [exp.Paren(this=e.copy()) for e in node.expressions]
         return exp.Paren(this=exp.Concat(expressions=operands, safe=False, coalesce=False))
+    if isinstance(node, exp.Exp | exp.Ln):
+        return _call(f"bq_{node.sql_name().lower()}", node.this)
+    if isinstance(node, exp.Pow):
+        return _call("bq_pow", node.this, node.expression)
+    if isinstance(node, exp.Log):  # sqlglot puts the base first, and reads LOG10(x) so, too.
+        if _plain(node.this) == "10":
+            return _call("bq_log10", node.expression)
+        return _call("bq_log", node.expression, node.this)
+    translated = _give_time_bigquerys_meaning(node)
+    return translated if translated is not node else _give_text_bigquerys_meaning(node)
+
+
+def _cast(node: exp.Cast) -> exp.Expr:
+    name = _CASTS[node.to.this]
+    if isinstance(node, exp.TryCast):
+        name = name.replace("bq_", "bq_safe_")
+    if name.endswith(("int64", "float64")) and isinstance(node.this, exp.Column):
+        name += "_column"  # It may be a NUMERIC.
+    return _call(name, node.this)
+
+
+def _give_time_bigquerys_meaning(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.Extract):
+        return _call(f"bq_extract_{_unit(node.this).lower()}", node.expression)
+    if type(node) in _DATED:
+        kind, function = _DATED[type(node)]
+        operands = [node.this]
+        if count := node.args.get("expression"):
+            if isinstance(count, exp.Literal) and count.is_string:  # As sqlglot reads INTERVAL 1.
+                count = exp.cast(exp.Literal.number(count.this), "BIGINT", dialect="duckdb")
+            operands.append(exp.Neg(this=exp.paren(count)) if function == "SUB" else count)
+        function = "ADD" if function == "SUB" else function
+        unit = _unit(node.args["unit"])
+        return _call(f"bq_{kind}_{function}_{unit}".lower(), *operands)
+    if isinstance(node, exp.Date):
+        return _call("bq_date", node.this)
+    if isinstance(node, exp.TsOrDsToDatetime) and not isinstance(node.parent, exp.TimeToStr):
+        return _call("bq_datetime", node.this)
+    if isinstance(node, exp.Timestamp):
+        return _call("bq_timestamp", node.this)
+    if isinstance(node, exp.DateFromParts):
+        return _call("bq_date_of_parts", *node.args.values())
+    if isinstance(node, exp.TimestampFromParts):
+        return _call("bq_datetime_of_parts", *node.args.values())
+    if isinstance(node, exp.UnixDate | exp.UnixSeconds | exp.UnixMillis | exp.UnixMicros):
+        return _call(f"bq_{node.sql_name().lower()}", node.this)
+    if isinstance(node, exp.UnixToTime):
+        scale = node.args.get("scale")
+        unit = {None: "seconds", "3": "millis", "6": "micros"}[scale and _plain(scale)]
+        return _call(f"bq_timestamp_{unit}", node.this)
+    if isinstance(node, exp.TimeToStr):
+        kind = _FORMATTED.get(type(node.this), "DATE")
+        value = node.this.this if type(node.this) in _FORMATTED else node.this
+        return _call("strftime", _call(f"bq_formatted_{kind.lower()}", value), node.args["format"])
+    if type(node) in _PARSED:
+        form = node.args["format"]
+        value = _call("try_strptime", node.this, form)
+        again = _call("strftime", value, form)
+        parsed = _call("bq_parsed", node.this, form, value, again)
+        return _call(f"bq_{_PARSED[type(node)].lower()}", parsed)
+    return node
+
+
+def _plain(number: exp.Expr) -> str:
+    return number.this.name if isinstance(number, exp.Cast) else number.name
+
+
+def _give_text_bigquerys_meaning(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.Lower | exp.Upper | exp.Length):
+        return _call(f"bq_{node.sql_name().lower()}", node.this)
+    if isinstance(node, exp.Substring):
+        return _call("bq_substr", *node.args.values())
+    if isinstance(node, exp.Trim):
+        side = str(node.args.get("position") or "")
+        function = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(side, "trim")
+        return _call(f"bq_{function}", *filter(None, (node.this, node.expression)))
+    if isinstance(node, exp.StartsWith | exp.EndsWith):
+        return _call(f"bq_{node.sql_name().lower()}", node.this, node.expression)
+    if isinstance(node, exp.RegexpLike):
+        return _call("bq_regexp_contains", node.this, node.expression)
+    if isinstance(node, exp.Like) and not isinstance(node.parent, exp.Escape):
+        return exp.Escape(this=node.copy(), expression=exp.Literal.string("\\"))
     return node
 
 

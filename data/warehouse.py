@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from common.errors import UserError
-from data.dialect import MACROS, farm_fingerprint, to_duckdb
+from data.dialect import prepare, to_duckdb
 from data.source import Source
 
 BATCH_ROWS = 1 << 14
@@ -49,11 +49,7 @@ class Warehouse:
         if threads is not None:
             settings["threads"] = threads
         self._connection = duckdb.connect(config=settings)
-        self._connection.create_function(
-            "farm_fingerprint", farm_fingerprint, ["VARCHAR"], "BIGINT"
-        )
-        for macro in MACROS:
-            self._connection.execute(f"CREATE MACRO {macro}")
+        prepare(self._connection)
         for name, source in self._tables.items():
             self._connection.execute(f'CREATE VIEW "{name}" AS {source.relation()}')
 

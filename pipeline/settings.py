@@ -7,7 +7,9 @@ the only place where such a choice has its default, its unit and its check. How 
 
 from __future__ import annotations
 
+import difflib
 import inspect
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +30,31 @@ BIGQUERY = "bigquery"
 
 _UNIT = f", in {LABEL.unit}" if LABEL.unit else ""
 
+COMPONENTS = (
+    *("BigQueryExampleGen", "ImportSchemaGen", "PreviousStatistics", "StatisticsGen"),
+    *("ExampleValidator", "SchemaGen", "AnomalyGate", "Transform", "Trainer", "Baseline"),
+    *("Evaluator", "Pusher", "Report"),
+)
+"""Of the pipeline, in the order in which they run; known without loading TFX."""
+
+LONGEST_ROOT = 400
+"""Bytes of the run root's path: SQLite opens no file whose path has more than 511."""
+
+
+def expanded(path: Path) -> Path:
+    """A path with ~ replaced by the home folder.
+
+    Raises:
+        ValueError: If it names a user whom this machine does not know, or is not text.
+    """
+    try:
+        str(path).encode()
+        return path.expanduser()
+    except UnicodeEncodeError as error:
+        raise ValueError("its name is not UTF-8") from error
+    except RuntimeError as error:
+        raise ValueError("there is no such user") from error
+
 
 class Settings(Layered, QueryParameters):
     """What is chosen about the pipeline, wherever it runs."""
@@ -47,7 +74,7 @@ class Settings(Layered, QueryParameters):
     cache_examples: bool = Field(
         True, description="keep the training examples in memory, about 200 bytes each"
     )
-    seed: int = Field(20_01, ge=0, description="seed of weights and shuffling")
+    seed: int = Field(20_01, ge=0, lt=2**32, description="seed of weights and shuffling")
 
     schema_file: Path = Field(
         ROOT / "schema" / "schema.pbtxt", description="curated schema that examples must keep to"
@@ -91,7 +118,7 @@ class Settings(Layered, QueryParameters):
     @field_validator("schema_file")
     @classmethod
     def _check_file(cls, file: Path) -> Path:
-        file = file.expanduser()
+        file = expanded(file)
         if not file.is_file():
             raise ValueError("there is no such file")
         return file
@@ -155,8 +182,35 @@ class LocalSettings(Settings):
 
     @field_validator("run_root")
     @classmethod
-    def _expand_home(cls, path: Path) -> Path:
-        return path.expanduser()
+    def _check_root(cls, path: Path) -> Path:
+        path = expanded(path)
+        whole = os.path.abspath(path)
+        if bad := next((c for c in whole if c in "*?[\\" or not c.isprintable()), None):
+            raise ValueError(f"no component can work below a folder with {bad!r} in its name")
+        if len(os.fsencode(whole)) > LONGEST_ROOT:
+            raise ValueError(f"its path is longer than {LONGEST_ROOT} bytes")
+        return path
+
+    @field_validator("source")
+    @classmethod
+    def _check_source(cls, source: str) -> str:
+        return source if source in (SAMPLE, BIGQUERY) else str(expanded(Path(source)))
+
+    @field_validator("from_", "to")
+    @classmethod
+    def _check_component(cls, name: str | None) -> str | None:
+        if name is None or name in COMPONENTS:
+            return name
+        close = difflib.get_close_matches(name, COMPONENTS, n=1)
+        hint = f"is {close[0]} meant?" if close else f"they are {', '.join(COMPONENTS)}"
+        raise ValueError(f"there is no such component; {hint}")
+
+    @model_validator(mode="after")
+    def _check_ends(self) -> LocalSettings:
+        first, last = self.from_ or COMPONENTS[0], self.to or COMPONENTS[-1]
+        if COMPONENTS.index(first) > COMPONENTS.index(last):
+            raise ValueError(f"from is {first}, which runs after {last}, and that is to")
+        return self
 
     @field_validator("bigquery_temp")
     @classmethod

@@ -325,6 +325,7 @@ def _explained(kind: type[Layered], error: ValidationError) -> SettingsError:
             f"Write it into {kind.default_config}, or give it as an option; see --help.",
         )
     return SettingsError(
-        f"Setting {name} is {str(first['input'])!r}: {message[0].lower()}{message[1:]}.",
+        f"Setting {name} is {str(first['input'])!r}: {message[0].lower()}{message[1:]}"
+        + ("" if message.endswith("?") else "."),
         f"Change {name}{meaning}.",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import sys
 import time
@@ -19,6 +18,7 @@ from rich.text import Text
 
 from common.errors import UserError
 from pipeline.cli.status import State
+from pipeline.cli.streams import Stream, lead_nowhere
 
 if TYPE_CHECKING:
     from report.facts import Slice
@@ -52,7 +52,7 @@ def log_to(file: Path) -> Iterator[Console]:
         OSError: If the log can't be written.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("ab") as log, _Terminal() as terminal:
+    with file.open("ab") as log, Stream(os.dup(1)) as terminal:
         _flush()
         kept = os.dup(1), os.dup(2)
         os.dup2(log.fileno(), 1)
@@ -66,40 +66,14 @@ def log_to(file: Path) -> Iterator[Console]:
                 os.close(original)
 
 
-class _Terminal(io.TextIOWrapper):
-    """Where standard output leads; says nothing more once that is closed, gone or full."""
-
-    def __init__(self) -> None:
-        super().__init__(os.fdopen(os.dup(1), "wb"), encoding="utf-8", errors="backslashreplace")
-
-    def write(self, text: str) -> int:
-        try:
-            return super().write(text)
-        except OSError:
-            _lead_nowhere(self.fileno())
-            return len(text)
-
-    def flush(self) -> None:
-        try:
-            super().flush()
-        except OSError:
-            _lead_nowhere(self.fileno())
-            super().flush()
-
-
 def _flush() -> None:
     """Empties the buffers of standard output and error; into nothing, if there is no way."""
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         try:
             stream.flush()
         except OSError:
-            _lead_nowhere(number)
+            lead_nowhere(number)
             stream.flush()
-
-
-def _lead_nowhere(number: int) -> None:
-    with open(os.devnull, "wb") as nothing:
-        os.dup2(nothing.fileno(), number)
 
 
 class Progress:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from common.environment import set_environment
 from pipeline.cli.interrupts import STOPS
+from pipeline.cli.streams import lead_nowhere, make_patient
 
 if TYPE_CHECKING:  # Loading takes a moment, in which a user may already press Ctrl-C.
     from pipeline.cli.config import Commands, Layered
@@ -22,7 +23,7 @@ def start(commands: str) -> NoReturn:
     Args:
         commands: Name of a module whose `main` takes arguments and returns an exit status.
     """
-    _open_streams()
+    make_patient()
     set_environment()
     for number in STOPS:
         if signal.getsignal(number) != signal.SIG_IGN:  # As nohup has it, or a background job.
@@ -36,24 +37,10 @@ def start(commands: str) -> NoReturn:
         status = ended.code
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
-    try:
-        sys.stdout.flush()
-    except OSError:  # Nobody reads it any more, or the disk is full.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.stdout.flush()
     # Libraries have more to say as Python takes them down, and are not to be disturbed.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    lead_nowhere(2)
     sys.exit(status)
-
-
-def _open_streams() -> None:
-    """Opens what the caller has closed, else the next file opened would be taken for it."""
-    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_RDWR), number)
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(number, "r" if number == 0 else "w"))  # noqa: SIM115
 
 
 def run_command(
@@ -85,6 +72,7 @@ def run_command(
     from pipeline.cli.status import Exit
 
     errors = Console(stderr=True, highlight=False)
+    chosen = None
     try:
         chosen, command, options = load_command(settings, arguments, commands)
         if not (command or default):

@@ -130,7 +130,7 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
             "Move it away, or choose another folder with --run-root; pushed models are untouched.",
         ) from error
     pipeline = create_pipeline(settings, engines)
-    partial = run_options(pipeline, settings.from_, settings.to)
+    partial = run_options(settings.from_, settings.to)
     store = mlmd.MetadataStore(engines.metadata)
     try:
         ObservedRunner(observer, run_id).run(pipeline, run_options=partial)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2
-from tfx import v1 as tfx
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.pipeline import RunOptions
@@ -131,33 +130,18 @@ def _state(connection: metadata_store_pb2.ConnectionConfig, execution_id: int | 
     }.get(execution.last_known_state, State.FAILED)
 
 
-def run_options(
-    pipeline: tfx.dsl.Pipeline, first: str | None, last: str | None
-) -> RunOptions | None:
+def run_options(first: str | None, last: str | None) -> RunOptions | None:
     """Options of a partial run, which reuses what the latest run made.
 
     TFX runs what is both downstream of the first component and upstream of the last.
 
     Args:
-        pipeline: The pipeline.
         first: First component to run; None for the first there is.
         last: Last component to run; None for the last there is.
 
     Returns:
         None for a full run.
-
-    Raises:
-        UserError: If there is no such component, or they are in the wrong order.
     """
-    names = [component.id for component in pipeline.components]
-    for flag, name in (("--from", first), ("--to", last)):
-        if name is not None and name not in names:
-            raise UserError(
-                f"There is no component {name} to give to {flag}.",
-                f"The components are {', '.join(names)}.",
-            )
-    if first and last and names.index(first) > names.index(last):
-        raise UserError(f"{first} runs after {last}.", "Exchange --from and --to.")
     if not (first or last):
         return None
     return RunOptions(from_nodes=[first] if first else None, to_nodes=[last] if last else None)

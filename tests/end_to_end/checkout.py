@@ -40,7 +40,6 @@ class Ended:
     status: int
     out: str
     err: str
-    seconds: float
 
 
 class Project:
@@ -70,14 +69,12 @@ class Project:
 
     def run(self, *flags: str) -> Ended:
         """Runs the runner to its end."""
-        started = time.monotonic()
         process = self.start(*flags)
         out, err = process.communicate(timeout=300)
-        return Ended(process.returncode, out, err, time.monotonic() - started)
+        return Ended(process.returncode, out, err)
 
     def run_on_terminal(self, *flags: str) -> Ended:
         """Runs the runner to its end on a terminal of 80 columns."""
-        started = time.monotonic()
         ours, theirs = pty.openpty()
         process = self.start(*flags, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
@@ -89,22 +86,30 @@ class Project:
             pass  # Linux says it this way when the other side has closed.
         finally:
             os.close(ours)
-        return Ended(process.wait(), shown.decode(), "", time.monotonic() - started)
+        return Ended(process.wait(), shown.decode(), "")
 
     def stop(
         self, signal_: signal.Signals, when: Callable[[], bool], *flags: str, times: int = 1
     ) -> Ended:
         """Sends a run a signal as soon as something is true, and waits for its end."""
-        process = self.start(*flags)
+        return self.end(self.start(*flags), signal_, when, times=times)
+
+    def end(
+        self,
+        process: subprocess.Popen[str],
+        signal_: signal.Signals,
+        when: Callable[[], bool],
+        times: int = 1,
+    ) -> Ended:
+        """The same, of a run that has been started."""
         while process.poll() is None and not when():
             time.sleep(0.005)
-        started = time.monotonic()
         for _ in range(times):
             if process.poll() is None:
                 os.killpg(process.pid, signal_)
             time.sleep(0.2)
         out, err = process.communicate(timeout=60)
-        return Ended(process.returncode, out, err, time.monotonic() - started)
+        return Ended(process.returncode, out, err)
 
     @contextmanager
     def edited(self, file: str, old: str, new: str) -> Iterator[None]:

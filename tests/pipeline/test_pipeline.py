@@ -14,7 +14,7 @@ from tfx.proto import example_gen_pb2
 from tfx.proto.orchestration import pipeline_pb2
 
 from pipeline.pipeline import Engines, create_pipeline, to_folder
-from pipeline.settings import load_settings
+from pipeline.settings import COMPONENTS, load_settings
 
 PROJECT = Path(__file__).parents[2]
 
@@ -75,6 +75,7 @@ def parameter(node: pipeline_pb2.PipelineNode, name: str) -> str:
 
 def test_nodes_and_edges(nodes: dict[str, pipeline_pb2.PipelineNode]):
     assert {name: set(node.upstream_nodes) for name, node in nodes.items()} == EDGES
+    assert tuple(nodes) == COMPONENTS
 
 
 def test_the_gate_stands_before_all_training(nodes: dict[str, pipeline_pb2.PipelineNode]):

@@ -8,7 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from common.errors import UserError
-from pipeline.cli.config import meanings
+from pipeline.cli.config import load_command, meanings
+from pipeline.local import report
+from pipeline.local.commands import COMMANDS
 from pipeline.settings import LocalSettings, load_settings
 
 
@@ -57,8 +59,8 @@ def test_the_environment_can_name_the_file(empty_folder: Path, monkeypatch: pyte
 
 def test_from_and_to_can_be_set_in_each_place(empty_folder: Path, monkeypatch: pytest.MonkeyPatch):
     assert load_settings(["--from", "Trainer"]).from_ == "Trainer"
-    (empty_folder / "natality.toml").write_text("from = 'Transform'\nto = 'Trainer'\n")
-    assert (load_settings().from_, load_settings().to) == ("Transform", "Trainer")
+    (empty_folder / "natality.toml").write_text("from = 'Transform'\nto = 'Pusher'\n")
+    assert (load_settings().from_, load_settings().to) == ("Transform", "Pusher")
     monkeypatch.setenv("NATALITY_FROM", "Evaluator")
     assert load_settings().from_ == "Evaluator"
 
@@ -107,6 +109,18 @@ def test_home_is_expanded(empty_folder: Path, monkeypatch: pytest.MonkeyPatch):
         (["--judged-slices", "colour"], "judged_slices", "'colour'", "plurality, is_male"),
         (["--schema-file", "none.pbtxt"], "schema_file", "'none.pbtxt'", "no such file"),
         (["--bigquery-temp", "/tmp"], "bigquery_temp", "'/tmp'", "start with gs://"),
+        (["--seed", str(2**32)], "seed", f"'{2**32}'", f"less than {2**32}"),
+        (["--from", "Trainr"], "from", "'Trainr'", "is Trainer meant?"),
+        (["--to", "x"], "to", "'x'", "they are BigQueryExampleGen, "),
+        (["--run-root", "runs[1]"], "run_root", "'runs[1]'", "with '[' in its name"),
+        (["--run-root", "a\\b"], "run_root", "'a\\\\b'", "with '\\\\' in its name"),
+        (["--run-root", "a\nb"], "run_root", "'a\\nb'", "with '\\n' in its name"),
+        (["--run-root", "a\udcff"], "run_root", "'a\\udcff'", "not UTF-8"),
+        (["--run-root", "a" * 500], "run_root", f"'{'a' * 500}'", "longer than 400 bytes"),
+        (["--run-root", "~nobody-here"], "run_root", "'~nobody-here'", "no such user"),
+        (["--source", "~nobody-here/a.csv"], "source", "'~nobody-here/a.csv'", "no such user"),
+        (["--source", "\udcff.csv"], "source", "'\\udcff.csv'", "not UTF-8"),
+        (["--schema-file", "~nobody-here/s"], "schema_file", "'~nobody-here/s'", "no such user"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(
@@ -126,6 +140,55 @@ def test_a_bad_value_in_a_file_or_the_environment_is_named_too(
     (empty_folder / "natality.toml").unlink()
     monkeypatch.setenv("NATALITY_SAMPLE", "2")
     assert "Setting sample is '2'" in refused()
+
+
+def test_the_first_component_may_not_run_after_the_last():
+    message = refused("--from", "Pusher", "--to", "Trainer")
+    assert "from is Pusher, which runs after Trainer" in message
+
+
+@pytest.mark.parametrize("flags", [["--train-steps="], ["--train-steps", ""], ["--from="]])
+def test_an_empty_value_is_named(flags: list[str]):
+    assert f"{flags[0].rstrip('=')} has an empty value" in refused(*flags)
+
+
+def test_a_switch_takes_no_value():
+    assert "--cache takes no value, and has got 'false'" in refused("--cache=false")
+
+
+@pytest.mark.parametrize("name", ["settings", "predict", "report", "config"])
+def test_a_table_that_would_be_ignored_is_named(empty_folder: Path, name: str):
+    (empty_folder / "natality.toml").write_text(f"[{name}]\ntrain_steps = 3\n")
+    with pytest.raises(UserError, match=f"There is no setting {name}."):
+        load_command(LocalSettings, [], COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause", "cure"),
+    [
+        (["predict", "{}", "--run-root", "x"], "--run-root stands after the command predict", "--"),
+        (["--compare", "report"], "--compare is an option of the command report", "after report"),
+        (["predict", "--sed", "7"], "no option --sed", "--help"),
+        (["report", "--runn=7"], "no option --runn", "--run?"),
+        (["predicts"], "no command 'predicts'", "predict?"),
+        (["xyz"], "no command 'xyz'", "There are predict, report"),
+        (["report", "--run="], "--run has an empty value", "leave it out"),
+    ],
+)
+def test_options_belong_to_commands(arguments: list[str], cause: str, cure: str):
+    with pytest.raises(UserError) as caught:
+        load_command(LocalSettings, arguments, COMMANDS)
+    assert cause in caught.value.cause
+    assert cure in caught.value.cure
+
+
+def test_a_value_may_be_called_as_a_command():
+    settings, command, options = load_command(
+        LocalSettings, ["--source", "report", "--no-cache", "report", "--run", "predict"], COMMANDS
+    )
+    assert (settings.source, command) == ("report", "report")
+    assert options == report.Options.model_validate({"run": "predict"})
+    assert type(settings) is LocalSettings
 
 
 def test_bigquery_needs_a_project_and_a_folder():
@@ -162,6 +225,19 @@ def test_an_unknown_key_or_variable_gets_a_hint(
 def test_a_file_that_is_no_toml_is_named(empty_folder: Path, text: str):
     (empty_folder / "mine.toml").write_bytes(text.encode("latin-1"))
     assert "mine.toml is no TOML" in refused("--config", "mine.toml")
+
+
+def test_a_file_that_can_not_be_read_is_named(empty_folder: Path):
+    (empty_folder / "folder").mkdir()
+    (empty_folder / "loop").symlink_to("loop")
+    assert "folder can't be read: it is no file" in refused("--config", "folder")
+    assert "loop can't be read: too many levels" in refused("--config", "loop")
+    (empty_folder / "natality.toml").mkdir()
+    assert "natality.toml can't be read: it is no file" in refused()
+
+
+def test_a_home_that_is_not_there_is_named():
+    assert "no settings file ~nobody-here/a.toml" in refused("--config", "~nobody-here/a.toml")
 
 
 def test_a_file_that_is_not_there_is_named():

@@ -20,7 +20,7 @@ from models.columns import categories, numbers
 from models.declaration import UNKNOWN
 from models.features import LABEL
 from models.names import PREDICTION, SERVING
-from report.collect.reference_models import challengers
+from report.collect.reference_models import train_references
 
 WORDS = [category.name for category in categories()]
 NUMBERS = [number.name for number in numbers()]
@@ -28,7 +28,7 @@ NUMBERS = [number.name for number in numbers()]
 
 def errors() -> dict[str, float]:
     """RMSE on the eval split of the sample, in pounds, by learner."""
-    found = challengers(_split("train"), _split("eval"))
+    found = train_references(_split("train"), _split("eval"))
     return {name: rmse for name, (rmse, _) in found.items()}
 
 

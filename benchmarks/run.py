@@ -21,7 +21,7 @@ from benchmarks.measure import Process, run_python
 from common.environment import set_environment
 from pipeline.cli.console import log_to
 from report.collect.lineage import read_lineage
-from report.runs.past_runs import open_metadata, past_runs
+from report.runs.run_records import RunRecords, open_metadata
 
 PARTS = ("run", "quality", "ingestion", "training", "million")
 
@@ -169,9 +169,9 @@ class Bench:
 
 def _seconds_of(component: str, root: Path) -> float:
     """How long a component of the only run on a root took, as ML Metadata has it."""
-    store = open_metadata(root)
-    (run_id,) = past_runs(store)
-    taken = [e.seconds for e in read_lineage(store, run_id).executions if e.component == component]
+    (run_id,) = RunRecords.open(root).read()
+    lineage = read_lineage(open_metadata(root), run_id)
+    taken = [e.seconds for e in lineage.executions if e.component == component]
     (seconds,) = (s for s in taken if s is not None)
     return seconds
 

@@ -18,7 +18,7 @@ from pipeline.caching import code_fingerprint
 from pipeline.components.anomaly_gate import AnomalyGate
 from pipeline.settings import Settings
 from report.component import TEMPLATES, Report
-from report.run_info import About
+from report.run_info import RunInfo
 
 NAME = "natality"
 
@@ -146,22 +146,10 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         *(transform, trainer, baseline, evaluator, pusher),
     ]
     report = Report(
-        about=_about(settings, engines, components),
+        run_info=_run_info(settings, engines, components),
         metadata=engines.metadata,
         code=code_fingerprint("report.component", TEMPLATES),
-        examples=examples.outputs["examples"],
-        statistics=statistics.outputs["statistics"],
-        previous=previous.outputs["statistics"],
-        inferred=inferred_schema.outputs["schema"],
-        schema=schema.outputs["schema"],
-        anomalies=anomalies.outputs["anomalies"],
-        findings=gate.outputs["report"],
-        transform_graph=transform.outputs["transform_graph"],
-        model=trainer.outputs["model"],
-        training=trainer.outputs["model_run"],
-        evaluation=evaluator.outputs["evaluation"],
-        blessing=evaluator.outputs["blessing"],
-        pushed=pusher.outputs["pushed_model"],
+        components=components,
     )
 
     return tfx.dsl.Pipeline(
@@ -180,7 +168,7 @@ def to_folder(folder: str) -> dict[str, tfx.proto.PushDestination]:
     return {"push_destination": tfx.proto.PushDestination(filesystem=filesystem)}
 
 
-def _about(settings: Settings, engines: Engines, components: Sequence[Any]) -> About:
+def _run_info(settings: Settings, engines: Engines, components: Sequence[Any]) -> RunInfo:
     """What the report can't read in any artifact."""
     code = {
         "gate": code_fingerprint("pipeline.components.anomaly_gate"),
@@ -188,7 +176,7 @@ def _about(settings: Settings, engines: Engines, components: Sequence[Any]) -> A
         "training": code_fingerprint("models.task"),
         "evaluation": code_fingerprint("models.metrics"),
     }
-    return About(
+    return RunInfo(
         pipeline=NAME,
         source=engines.source,
         severity=settings.anomaly_severity,

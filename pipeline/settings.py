@@ -235,11 +235,6 @@ class LocalSettings(Settings):
         """Where versions of the model are pushed, one numbered folder each."""
         return self.run_root / "serving" / "natality"
 
-    @property
-    def pages(self) -> Path:
-        """Where the pages of runs are that did not get to write their own."""
-        return self.run_root.resolve() / "reports"
-
 
 LocalSettings.__doc__ = inspect.cleandoc(LocalSettings.__doc__ or "")  # As --help shows it.
 

@@ -1,17 +1,22 @@
 """What a page says, as plain values: read by one half of this room, drawn by the other.
 
-Weights and errors are in pounds, shares between 0 and 1, durations in seconds, times in UTC. What a
-run did not get to is None or empty; the page then says so rather than leave a gap.
+Predictions and errors are in the label's unit, shares between 0 and 1, durations in seconds, times
+in UTC. What a run did not get to is None or empty; the page then says so rather than leave a gap.
 """
 
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from models.declaration import Bounds
+from models.history import History
+from report.wording import Wording
 
 if TYPE_CHECKING:  # They load TFDV; a list of runs is to come at once.
-    from models.declaration import Bounds
     from schema.distances import Distance
     from schema.findings import Finding
 
@@ -43,8 +48,8 @@ class Slice:
     """A slice of the evaluation.
 
     Attributes:
-        feature: Slicing feature, such as `plurality`; empty for all examples.
-        value: Its value, such as `Twins(2)`; empty for all examples.
+        feature: Slicing feature: a column, a band or a group; empty for all examples.
+        value: Its value; empty for all examples.
         examples: How many are in it.
         rmse: Root mean squared error.
         mae: Mean absolute error.
@@ -66,19 +71,21 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Crossing:
-    """A bound that the model crossed.
+class Violation:
+    """A bound that the model does not keep.
 
     Attributes:
-        metric: What was held to the bound, in words.
-        place: The slice, in words.
-        value: The value seen: an RMSE, or its rise over the baseline.
+        metric: What is held to the bound: the RMSE, or its rise over the baseline.
+        feature: Slicing feature; empty for all examples.
+        slice_value: Its value; empty for all examples.
+        value: The value seen.
         bound: What is allowed.
-        baseline: The baseline's RMSE, where the bound is on the rise.
+        baseline: The baseline's RMSE, where there is one.
     """
 
-    metric: str
-    place: str
+    metric: Literal["RMSE", "rise of the RMSE over the baseline"]
+    feature: str
+    slice_value: str
     value: float
     bound: float
     baseline: float | None
@@ -110,7 +117,7 @@ class Verdict:
     Attributes:
         outcome: In a word.
         sentence: In one sentence, with the reason.
-        crossings: Each bound that was crossed.
+        violations: Each bound that the model does not keep.
         stopped_by: The findings that stopped the run, or the failure, a sentence each.
         overall: Metrics over all examples of the eval split; None before the evaluation.
         pushed_to: Where it was pushed.
@@ -120,7 +127,7 @@ class Verdict:
 
     outcome: Outcome
     sentence: str
-    crossings: tuple[Crossing, ...] = ()
+    violations: tuple[Violation, ...] = ()
     stopped_by: tuple[str, ...] = ()
     overall: Slice | None = None
     pushed_to: str | None = None
@@ -133,8 +140,8 @@ class ErrorGroup:
     """Residuals (prediction minus label) of a group of examples.
 
     Attributes:
-        label: The group: a week, an age, a band.
-        low: Where it begins on its axis, for drawing in order.
+        label: The group: a value, or a range of values.
+        low: Where it begins on its axis; NaN for what has no value.
         examples: How many.
         mean_label: Mean label.
         mean_prediction: Mean prediction.
@@ -162,10 +169,10 @@ class Errors:
     Attributes:
         examples: Examples of the eval split that were scored for this.
         of: Examples that the split has.
-        cells: (prediction, label, examples): lower edges of squares of `cell_width` pounds.
+        cells: (prediction, label, examples): lower edges of squares.
         cell_width: Side of a square.
-        by: Groups by what they are grouped by, in words: predicted value, gestation week, mother's
-            age, weight band.
+        by: Groups by what they are grouped by, in words: the predicted value, each number among the
+            features, the label.
         deciles: Ten groups of equal count by rising prediction, for the calibration.
     """
 
@@ -210,15 +217,15 @@ class Data:
 
     Attributes:
         rows: Examples by split.
-        months: (year, month, split, examples).
+        months: (year, month, split, examples); none for a table without a calendar.
         months_estimated: Whether months were counted in the first examples of each split only, and
             scaled.
         columns: Distributions by column, a split each.
         skew: Distances between train and each other split, by split.
         drift: Distances between this run's train split and the previous run's; None without one.
         findings: Anomalies, skew and drift beyond bounds.
-        schema_diff: Unified diff from the curated schema to one that accepts the data; empty if
-            there is nothing to accept.
+        schema_diff: Unified diff from the schema to one that accepts the data; empty if there is
+            nothing to accept.
     """
 
     rows: dict[str, int]
@@ -230,13 +237,21 @@ class Data:
     findings: tuple[Finding, ...]
     schema_diff: str
 
+    @property
+    def distances(self) -> list[tuple[str, tuple[Distance, ...]]]:
+        """Distances by what they are between, in words."""
+        measured = [(f"train and {split}", its) for split, its in self.skew.items()]
+        if self.drift is not None:
+            measured.append(("previous run and this one", self.drift))
+        return measured
+
 
 @dataclass(frozen=True)
 class CrossUse:
     """How a hashed cross uses its buckets, on the rows that were read.
 
     Attributes:
-        name: The cross.
+        parents: The columns crossed.
         buckets: Buckets it is hashed into.
         combinations: Distinct combinations that occur.
         used: Buckets that at least one falls in.
@@ -245,7 +260,7 @@ class CrossUse:
         colliding_examples: Share of the examples whose combination does.
     """
 
-    name: str
+    parents: tuple[str, ...]
     buckets: int
     combinations: int
     used: int
@@ -275,11 +290,24 @@ class Transformed:
 
 @dataclass(frozen=True)
 class Artifact:
-    """An artifact in ML Metadata."""
+    """An artifact in ML Metadata.
+
+    Attributes:
+        id: Its id.
+        type: Name of its type.
+        uri: Its folder or file.
+        properties: What was written on it, by name.
+    """
 
     id: int
     type: str
     uri: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def splits(self) -> list[str]:
+        """Its splits, where it has any."""
+        return json.loads(self.properties.get("split_names") or "[]")
 
 
 @dataclass(frozen=True)
@@ -331,46 +359,6 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Training from one checkpoint to the next.
-
-    Attributes:
-        step: The last step of it.
-        loss: Mean squared error on the train split.
-        rmse: Its root.
-        eval_loss: Mean squared error on the eval split.
-        eval_rmse: Its root.
-        examples_per_second: Rate of training.
-    """
-
-    step: int
-    loss: float
-    rmse: float
-    eval_loss: float
-    eval_rmse: float
-    examples_per_second: float
-
-
-@dataclass(frozen=True)
-class Trained:
-    """How the model was trained.
-
-    Attributes:
-        stretches: In order of steps.
-        best_step: Step of the checkpoint that was exported.
-        resumed_from: Steps at which a killed training went on.
-        examples_per_second: Overall rate.
-        settings: Steps, batch size, seed, widths, rates, weights: by name, as shown.
-    """
-
-    stretches: tuple[Stretch, ...]
-    best_step: int
-    resumed_from: tuple[int, ...]
-    examples_per_second: float
-    settings: dict[str, str]
-
-
-@dataclass(frozen=True)
 class Facts:
     """Everything one page says.
 
@@ -378,13 +366,14 @@ class Facts:
         run_id: The run.
         pipeline: Name of the pipeline.
         made: When the page was made.
-        source: Where the births came from, in words.
+        source: Where the rows came from, in words.
+        wording: How the page speaks of the table.
         verdict: Section 1.
         slices: Section 2, all examples first, then the worst RMSE first.
         errors: Section 3.
         data: Section 4.
         transformed: Section 5, first half.
-        trained: Section 5, second half.
+        training: Section 5, second half.
         provenance: Section 6.
     """
 
@@ -392,10 +381,11 @@ class Facts:
     pipeline: str
     made: datetime.datetime
     source: str
+    wording: Wording
     verdict: Verdict
     slices: tuple[Slice, ...]
     errors: Errors | None
     data: Data | None
     transformed: Transformed | None
-    trained: Trained | None
+    training: History | None
     provenance: Provenance

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
 
 from models.declaration import Bounds
 
 
 @dataclass(frozen=True)
-class About:
+class RunInfo:
     """What a runner knows of a run when it begins.
 
     Attributes:
         pipeline: Name of the pipeline.
-        source: Where the births come from, in words.
+        source: Where the rows come from, in words.
         severity: The severity of anomalies that the gate stops at.
         bounds: When a model is blessed.
         settings: As they were chosen, by name.
@@ -37,13 +38,16 @@ class About:
 
     def to_json(self) -> str:
         """The form in which it travels; the same for the same values."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return _JSON.dump_json(self).decode()
 
     @classmethod
-    def from_json(cls, text: str) -> About:
-        """Reads what `to_json` wrote."""
-        told = json.loads(text)
-        upstream = {name: tuple(others) for name, others in told["upstream"].items()}
-        bounds = told["bounds"]
-        bounds["judged_slices"] = tuple(bounds["judged_slices"])
-        return cls(**told | {"upstream": upstream, "bounds": Bounds(**bounds)})
+    def from_json(cls, text: str) -> RunInfo:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            pydantic.ValidationError: If another version of the project wrote it.
+        """
+        return _JSON.validate_json(text)
+
+
+_JSON = TypeAdapter(RunInfo)

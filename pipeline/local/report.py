@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ml_metadata as mlmd
 from pydantic import BaseModel, Field
 from pydantic_settings import CliPositionalArg
 from rich.console import Console
@@ -17,7 +16,7 @@ from rich.table import Table
 from common.errors import UserError
 from pipeline.cli.console import shortened
 from pipeline.settings import LocalSettings
-from report.runs.past_runs import PastRun, open_metadata, past_runs, written_page
+from report.runs.run_records import PastRun, RunRecords
 
 if TYPE_CHECKING:
     from report.facts import Facts, Slice
@@ -50,16 +49,16 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
         UserError: If there is no such run, or the options don't fit together.
     """
     _check(options)
-    store = open_metadata(settings.run_root)
-    runs = past_runs(store)
+    records = RunRecords.open(settings.run_root)
+    runs = records.read()
     if not console.is_terminal:
         console.width = 200  # Nothing is to be cut off in a pipe.
     if options.compare:
         a, b = (_named(runs, name) for name in options.runs)
-        page = _compare(store, a, b, settings.pages, console)
+        page = _compare(records, a, b, console)
     elif options.run or options.open:
         past = _named(runs, options.run) if options.run else next(iter(runs.values()))
-        page = _page(store, past, settings.pages, console)
+        page = _page(records, past, console)
     else:
         _print_list(console, runs)
         return 0
@@ -92,26 +91,20 @@ def _named(runs: Mapping[str, PastRun], name: str) -> PastRun:
     raise UserError(f"There has been no run {name}.", hint)
 
 
-def _page(store: mlmd.MetadataStore, past: PastRun, pages: Path, console: Console) -> Path:
-    if written := written_page(store, past, pages):
+def _page(records: RunRecords, past: PastRun, console: Console) -> Path:
+    if written := records.page(past):
         return written
-    past.known()  # Loading TensorFlow takes seconds; what can't be is told before.
+    past.known_info()  # Loading TensorFlow takes seconds; what can't be is told before.
     with console.status("reading the run"):
-        from report.runs.conclusion import read_facts, write_page
-
-        return write_page(pages, read_facts(store, past))
+        return records.write_page(records.facts(past))
 
 
-def _compare(
-    store: mlmd.MetadataStore, a: PastRun, b: PastRun, pages: Path, console: Console
-) -> Path:
+def _compare(records: RunRecords, a: PastRun, b: PastRun, console: Console) -> Path:
     for past in (a, b):
-        past.known()
+        past.known_info()
     with console.status("reading both runs"):
-        from report.runs.conclusion import read_facts, write_comparison
-
-        facts = read_facts(store, a), read_facts(store, b)
-        page = write_comparison(pages, *facts)
+        facts = records.facts(a), records.facts(b)
+        page = records.write_comparison(*facts)
     _print_comparison(console, *facts)
     return page
 
@@ -125,7 +118,7 @@ def _print_list(console: Console, runs: Mapping[str, PastRun]) -> None:
             NONE if past.examples is None else f"{past.examples:,}",
             NONE if past.rmse is None else f"{past.rmse:.4f}",
             past.outcome,
-            NONE if past.about is None else past.about.source,
+            NONE if past.info is None else past.info.source,
         )
     console.print(table)
 

@@ -116,8 +116,8 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
     from pipeline.local.runner import ObservedRunner, clear_killed_runs, run_options
     from pipeline.pipeline import create_pipeline
     from report.component import Report
-    from report.runs.conclusion import conclude
-    from report.runs.past_runs import remember
+    from report.run_info import RunInfo
+    from report.runs.run_records import RunRecords
 
     logging.use_absl_handler()  # Lines with time and place.
     logging.set_verbosity(logging.INFO)  # All that TFX tells goes to the run's log file.
@@ -131,13 +131,11 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
         ) from error
     pipeline = create_pipeline(settings, engines)
     partial = run_options(settings.from_, settings.to)
-    store = mlmd.MetadataStore(engines.metadata)
-    try:
-        ObservedRunner(observer, run_id).run(pipeline, run_options=partial)
-    finally:
-        report = next(c for c in pipeline.components if isinstance(c, Report))
-        remember(store, run_id, about=report.exec_properties["about"])
-    return conclude(store, run_id, settings.pages)
+    report = next(c for c in pipeline.components if isinstance(c, Report))
+    records = RunRecords(mlmd.MetadataStore(engines.metadata), settings.run_root)
+    records.begin(run_id, RunInfo.from_json(report.exec_properties["run_info"]))
+    ObservedRunner(observer, run_id).run(pipeline, run_options=partial)
+    return records.end(run_id)
 
 
 def report_failure(settings: LocalSettings, run_id: str, failure: str) -> str | None:
@@ -149,18 +147,15 @@ def report_failure(settings: LocalSettings, run_id: str, failure: str) -> str | 
         failure: What failed, a sentence.
 
     Returns:
-        The page; None if the run failed before its first component.
+        The page; None if the run failed before it began.
     """
     import ml_metadata as mlmd
 
     from pipeline.local.engines import metadata_config
-    from report.runs.conclusion import conclude
-    from report.runs.past_runs import past_runs
+    from report.runs.run_records import RunRecords
 
-    store = mlmd.MetadataStore(metadata_config(settings))
-    if run_id not in past_runs(store):
-        return None
-    return conclude(store, run_id, settings.pages, failure).page
+    records = RunRecords(mlmd.MetadataStore(metadata_config(settings)), settings.run_root)
+    return records.end(run_id, failure).page if run_id in records.read() else None
 
 
 def _page_of_failed(

@@ -84,9 +84,9 @@ def _show(console: Console, outcome: Rehearsed) -> None:
         places["Verdict"] = "blessed" if outcome.blessed else "not blessed"
     if outcome.blessed is False:
         # TFMA is loaded by now, as the pipeline was compiled.
-        from report.collect.verdict import reasons
+        from report.collect.verdict import read_reasons
 
-        places["Because"] = "; ".join(reasons(str(outcome.evaluation)))
+        places["Because"] = "; ".join(read_reasons(str(outcome.evaluation)))
     if outcome.page:
         places["Report"] = shortened(str(outcome.page))
     if outcome.pushed:

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import datetime
+import posixpath
 from collections.abc import Mapping
 
 import pandas as pd
+from tfx.dsl.io import fileio
 
+from models import history
 from report.collect.data_quality import describe_data, find, read_split_statistics, row_counts
 from report.collect.example_rows import read_examples
 from report.collect.lineage import Lineage
-from report.collect.provenance import provenance
-from report.collect.reference_models import references
-from report.collect.residuals import group_errors, predictions
-from report.collect.run_artifacts import Run
+from report.collect.provenance import describe_provenance
+from report.collect.reference_models import compare_references
+from report.collect.residuals import group_errors, predict
+from report.collect.run_artifacts import RunArtifacts
 from report.collect.slice_metrics import read_slices
-from report.collect.training_record import describe_training
 from report.collect.transform_graph import describe_transform
-from report.collect.verdict import judge
+from report.collect.verdict import reach_verdict
 from report.facts import Errors, Facts, Transformed
-from report.run_info import About
+from report.run_info import RunInfo
+from report.wording import declared_wording
 
 
-def gather(
-    run: Run, about: About, run_id: str, lineage: Lineage, failure: str | None = None
+def collect_facts(
+    run: RunArtifacts, info: RunInfo, run_id: str, lineage: Lineage, failure: str | None = None
 ) -> Facts:
     """Reads the facts of a run, however far it got.
 
     Args:
         run: Its artifacts.
-        about: What the runner told of it.
+        info: What the runner knows of it.
         run_id: Its name.
         lineage: What ML Metadata has on it; nothing on Vertex AI.
         failure: What failed, a sentence; None if nothing did.
@@ -43,26 +46,29 @@ def gather(
     findings = find(run, statistics) or ()
     slices = read_slices(run.evaluation.uri) if run.evaluation else ()
     evaluated = bool(slices) and {"train", "eval"} <= rows.keys() & examples.keys()
+    wording = declared_wording()
     return Facts(
         run_id=run_id,
-        pipeline=about.pipeline,
+        pipeline=info.pipeline,
         made=datetime.datetime.now(datetime.timezone.utc),
-        source=about.source,
-        verdict=judge(
+        source=info.source,
+        wording=wording,
+        verdict=reach_verdict(
             run,
             slices,
-            references(examples, rows) if evaluated else (),
+            compare_references(examples, rows) if evaluated else (),
             findings,
-            about.severity,
-            about.bounds,
+            info.severity,
+            info.bounds,
             failure or _failure(lineage),
+            wording,
         ),
         slices=slices,
         errors=_errors(run, examples, rows),
         data=describe_data(run, statistics, findings, examples) if statistics else None,
         transformed=_transformed(run, examples),
-        trained=describe_training(run.training.uri) if run.training else None,
-        provenance=provenance(about, lineage),
+        training=_training(run.training.uri) if run.training else None,
+        provenance=describe_provenance(info, lineage),
     )
 
 
@@ -71,15 +77,20 @@ def _failure(lineage: Lineage) -> str | None:
 
 
 def _errors(
-    run: Run, examples: Mapping[str, pd.DataFrame], rows: Mapping[str, int]
+    run: RunArtifacts, examples: Mapping[str, pd.DataFrame], rows: Mapping[str, int]
 ) -> Errors | None:
     if run.model is None or "eval" not in examples:
         return None
-    predicted = predictions(run.model.uri, examples["eval"])
+    predicted = predict(run.model.uri, examples["eval"])
     return group_errors(examples["eval"], predicted, rows.get("eval", len(predicted)))
 
 
-def _transformed(run: Run, examples: Mapping[str, pd.DataFrame]) -> Transformed | None:
+def _transformed(run: RunArtifacts, examples: Mapping[str, pd.DataFrame]) -> Transformed | None:
     if run.transform_graph is None or "train" not in examples:
         return None
     return describe_transform(run.transform_graph.uri, examples)
+
+
+def _training(uri: str) -> history.History:
+    with fileio.open(posixpath.join(uri, history.FILE), "r") as file:
+        return history.parse(file.read())

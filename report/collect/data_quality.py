@@ -11,7 +11,8 @@ import pandas as pd
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx.dsl.io import fileio
 
-from report.collect.run_artifacts import Run
+from models.features import CALENDAR
+from report.collect.run_artifacts import RunArtifacts
 from report.facts import Data, Distribution
 from schema.distances import DRIFT, SKEW, distances
 from schema.findings import Finding
@@ -27,8 +28,8 @@ from schema.validation import (
     schema_path,
 )
 
-CURATED = "schema/schema.pbtxt"
-"""The curated schema, as one finds it in the project."""
+SCHEMA_FILE = "schema/schema.pbtxt"
+"""The schema, as one finds it in the project."""
 
 
 def row_counts(statistics: Mapping[str, Statistics]) -> dict[str, int]:
@@ -36,14 +37,14 @@ def row_counts(statistics: Mapping[str, Statistics]) -> dict[str, int]:
     return {split: Columns(its).examples for split, its in statistics.items()}
 
 
-def read_split_statistics(run: Run) -> dict[str, Statistics]:
+def read_split_statistics(run: RunArtifacts) -> dict[str, Statistics]:
     """Statistics by split; nothing for a run that did not get to them."""
     if run.statistics is None:
         return {}
     return read_statistics(run.statistics.uri, run.statistics.splits)
 
 
-def find(run: Run, statistics: Mapping[str, Statistics]) -> tuple[Finding, ...] | None:
+def find(run: RunArtifacts, statistics: Mapping[str, Statistics]) -> tuple[Finding, ...] | None:
     """What of the data is not as agreed.
 
     Args:
@@ -71,7 +72,7 @@ def find(run: Run, statistics: Mapping[str, Statistics]) -> tuple[Finding, ...] 
 
 
 def describe_data(
-    run: Run,
+    run: RunArtifacts,
     statistics: Mapping[str, Statistics],
     findings: tuple[Finding, ...],
     examples: Mapping[str, pd.DataFrame],
@@ -109,9 +110,11 @@ def describe_data(
 def _months(
     rows: Mapping[str, int], examples: Mapping[str, pd.DataFrame]
 ) -> Iterator[tuple[int, int, str, float]]:
+    if CALENDAR is None:
+        return
     for split, its in examples.items():
         scale = rows[split] / len(its)
-        counts = its.groupby(["year", "month"]).size().reset_index(name="count")
+        counts = its.groupby([CALENDAR.year, CALENDAR.month]).size().reset_index(name="count")
         for year, month, count in counts.itertuples(index=False):
             yield int(year), int(month), split, count * scale
 
@@ -151,11 +154,11 @@ def _bins(number: statistics_pb2.NumericStatistics) -> Iterator[tuple[float, flo
                 yield bucket.low_value, bucket.high_value, bucket.sample_count
 
 
-def _schema_diff(run: Run) -> str:
-    """From the curated schema to one that would accept the data; empty if it does already."""
+def _schema_diff(run: RunArtifacts) -> str:
+    """From the schema to one that would accept the data; empty if it does already."""
     if run.schema is None or run.inferred is None:
         return ""
     with fileio.open(schema_path(run.schema.uri), "r") as file:
-        curated = file.read()
-    proposal = propose(curated, read_schema(run.inferred.uri))
-    return diff(curated, proposal.text, CURATED, f"{CURATED} (proposed)")
+        agreed = file.read()
+    proposal = propose(agreed, read_schema(run.inferred.uri))
+    return diff(agreed, proposal.text, SCHEMA_FILE, f"{SCHEMA_FILE} (proposed)")

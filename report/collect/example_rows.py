@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from models.columns import categories, numbers
 from models.declaration import UNKNOWN
-from models.features import CONTEXT, LABEL
+from models.features import CALENDAR, LABEL
 
 LIMIT = 200_000
 """Examples read of each split. Errors and shares on as many are good to three digits."""
@@ -33,8 +33,9 @@ def read_examples(uri: str, splits: Sequence[str]) -> dict[str, pd.DataFrame]:
         splits: Which to read.
 
     Returns:
-        By split, a table with the columns of `models.features`: words as categories, `Unknown`
-        where there is none; numbers and the label as float32; year and month as integers.
+        By split, a table with the columns of `models.features`: categories, `Unknown` where there
+        is no word; numbers, NaN where there is none, and the label as float32; the calendar's
+        columns as integers.
     """
     return {split: _read(posixpath.join(uri, f"Split-{split}")) for split in splits}
 
@@ -50,7 +51,7 @@ def _read(folder: str) -> pd.DataFrame:
     )
     columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
     return pd.DataFrame(
-        {name: _words(v) if v.dtype == object else v for name, v in columns.items()}
+        {name: _categorical(v) if v.dtype == object else v for name, v in columns.items()}
     )
 
 
@@ -58,11 +59,12 @@ def _parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     values = [*(number.name for number in numbers()), LABEL.name]
     spec = {c.name: tf.io.FixedLenFeature([], tf.string, UNKNOWN) for c in categories()}
     spec |= {name: tf.io.FixedLenFeature([], tf.float32, float("nan")) for name in values}
-    spec |= {name: tf.io.FixedLenFeature([], tf.int64, 0) for name in CONTEXT}
+    when = (CALENDAR.year, CALENDAR.month) if CALENDAR else ()
+    spec |= {name: tf.io.FixedLenFeature([], tf.int64, 0) for name in when}
     return tf.io.parse_example(serialized, spec)
 
 
-def _words(values: np.ndarray) -> pd.Categorical:
+def _categorical(values: np.ndarray) -> pd.Categorical:
     codes, found = pd.factorize(values)
     words = [word.decode() or UNKNOWN for word in found]
     # An empty word and a missing one are the same.

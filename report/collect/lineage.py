@@ -31,12 +31,10 @@ class Lineage:
     Attributes:
         executions: In order.
         artifacts: Those that the executions name, by id.
-        properties: What was written on each of them, by id, then by name.
     """
 
     executions: tuple[Execution, ...] = ()
     artifacts: Mapping[int, Artifact] = field(default_factory=dict)
-    properties: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def failed(self) -> str | None:
@@ -69,8 +67,7 @@ def read_lineage(store: mlmd.MetadataStore, run_id: str) -> Lineage:
         tuple(
             _execution(store, execution, events.get(execution.id, []), nodes) for execution in found
         ),
-        {a.id: Artifact(a.id, types[a.type_id], a.uri) for a in artifacts},
-        {a.id: properties_of(a) for a in artifacts},
+        {a.id: Artifact(a.id, types[a.type_id], a.uri, properties_of(a)) for a in artifacts},
     )
 
 

@@ -7,7 +7,7 @@ import platform
 
 from report.collect.lineage import Lineage
 from report.facts import Provenance
-from report.run_info import About
+from report.run_info import RunInfo
 
 PACKAGES = (
     "tfx",
@@ -23,23 +23,23 @@ PACKAGES = (
 """What decides on results."""
 
 
-def provenance(about: About, lineage: Lineage) -> Provenance:
+def describe_provenance(info: RunInfo, lineage: Lineage) -> Provenance:
     """Says where the results come from.
 
     Args:
-        about: What the runner told.
+        info: What the runner knows of the run.
         lineage: What ML Metadata has on the run; nothing in it on Vertex AI.
     """
     return Provenance(
-        upstream=dict(about.upstream),
+        upstream=dict(info.upstream),
         # The report itself is under way while it is written.
-        executions=tuple(e for e in lineage.executions if e.component in about.upstream),
+        executions=tuple(e for e in lineage.executions if e.component in info.upstream),
         artifacts=dict(lineage.artifacts),
-        fingerprints=dict(about.fingerprints),
+        fingerprints=dict(info.fingerprints),
         versions=versions(),
-        queries=dict(about.queries),
-        settings=dict(about.settings),
-        command=about.command,
+        queries=dict(info.queries),
+        settings=dict(info.settings),
+        command=info.command,
     )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
 from collections.abc import Callable
 
@@ -13,37 +14,38 @@ import pandas as pd
 import tensorflow as tf
 
 from models.columns import categories, numbers
+from models.declaration import Number
 from models.features import LABEL
 from models.names import PREDICTION, SERVING
 from report.facts import ErrorGroup, Errors
 
-CELL = 0.25
-"""Side of the squares of predicted against actual, in pounds."""
-
 _BATCH = 16_384
-_PREDICTED_BY, _WEIGHT_BY = 0.5, 1.0
-"""Widths of the groups by predicted value and by weight, in pounds."""
+_CELLS = 80
+"""Squares across the label's range in the picture of predicted against actual."""
+_MOST_NUMBERS = 8
+"""Numbers by which errors are grouped, the first declared; charts of more nobody reads."""
+_MOST_VALUES = 60
+"""Up to so many whole numbers have a group each; others are put together."""
 
 
-def predictions(model_uri: str, examples: pd.DataFrame) -> np.ndarray:
-    """Asks a trained model for the weights of a table of examples.
+def predict(model_uri: str, examples: pd.DataFrame) -> np.ndarray:
+    """Asks a trained model for predictions on a table of examples.
 
     Args:
         model_uri: Of a Model.
         examples: As `report.collect.example_rows` reads them.
 
     Returns:
-        Pounds, `[examples]`.
+        Predictions in the label's unit, `[examples]`.
     """
     path = posixpath.join(model_uri, "Format-Serving")
     model = tf.saved_model.load(path)
     signature = model.signatures[SERVING]
-    words, values = [c.name for c in categories()], [n.name for n in numbers()]
     answers = []
     for start in range(0, len(examples), _BATCH):
         rows = examples.iloc[start : start + _BATCH]
-        columns = {name: tf.constant(rows[name].astype(object).to_numpy()) for name in words}
-        columns |= {name: tf.constant(rows[name].to_numpy(np.float32)) for name in values}
+        columns = {c.name: tf.constant(rows[c.name].astype(object)) for c in categories()}
+        columns |= {n.name: tf.constant(rows[n.name].to_numpy(np.float32)) for n in numbers()}
         answers.append(signature(**columns)[PREDICTION].numpy())
     return np.concatenate(answers)
 
@@ -53,49 +55,66 @@ def group_errors(examples: pd.DataFrame, predicted: np.ndarray, of: int) -> Erro
 
     Args:
         examples: Examples of the eval split.
-        predicted: What the model makes of them, in pounds.
+        predicted: What the model makes of them, in the label's unit.
         of: Examples that the split has.
 
     Returns:
         Groups with at least one example each.
     """
     rows = pd.DataFrame({"label": examples[LABEL.name], "prediction": predicted})
-    by = {
-        "predicted value": _bands(rows, rows["prediction"], _PREDICTED_BY, "lb"),
-        "gestation week": _each(rows, examples["gestation_weeks"]),
-        "mother's age": _each(rows, examples["mother_age"]),
-        "weight band": _bands(rows, rows["label"], _WEIGHT_BY, "lb"),
-    }
+    # Of a range that few labels reach, the part where they are.
+    spread = min(LABEL.maximum - LABEL.minimum, 16 * float(rows["label"].std(ddof=0)))
+    cell = _round_width(spread / _CELLS)
     tenths = pd.qcut(rows["prediction"].rank(method="first"), 10, labels=False)
     return Errors(
         examples=len(rows),
         of=of,
-        cells=_cells(rows),
-        cell_width=CELL,
-        by=by,
+        cells=_cells(rows, cell),
+        cell_width=cell,
+        by={
+            "predicted value": _bands(rows, rows["prediction"], 2 * cell, LABEL.unit),
+            **{n.title: _by_number(rows, examples, n) for n in numbers()[:_MOST_NUMBERS]},
+            f"{LABEL.noun} band": _bands(rows, rows["label"], 4 * cell, LABEL.unit),
+        },
         deciles=_groups(rows, tenths, lambda place: str(int(place) + 1)),
     )
 
 
-def _each(rows: pd.DataFrame, values: pd.Series) -> tuple[ErrorGroup, ...]:
-    """A group per value: weeks and years are whole."""
-    return _groups(rows, values.round(), lambda value: f"{value:.0f}")
+def _by_number(
+    rows: pd.DataFrame, examples: pd.DataFrame, number: Number
+) -> tuple[ErrorGroup, ...]:
+    """A group per value where they are whole and not too many; else of bands."""
+    values = examples[number.name]
+    known = values.dropna()
+    if known.nunique() <= _MOST_VALUES and (known == known.round()).all():
+        return _groups(rows, values, lambda value: f"{value:.0f}")
+    low, high = known.quantile((0.01, 0.99))
+    return _bands(rows, values, _round_width((high - low) / 20), number.unit)
+
+
+def _round_width(width: float) -> float:
+    """The least of 1, 2, 2.5, 5 or 10 times a power of ten that is as large."""
+    if width <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(width))
+    # A whisker more: floating point must not make 0.25 the next larger.
+    return next(power * step for step in (1, 2, 2.5, 5, 10) if power * step >= width * (1 - 1e-9))
 
 
 def _bands(
     rows: pd.DataFrame, values: pd.Series, width: float, unit: str
 ) -> tuple[ErrorGroup, ...]:
     lows = np.floor(values / width) * width
-    return _groups(rows, lows, lambda low: f"{low:g} to {low + width:g} {unit}")
+    return _groups(rows, lows, lambda low: f"{low:g} to {low + width:g} {unit}".rstrip())
 
 
 def _groups(
     rows: pd.DataFrame, lows: pd.Series, label: Callable[[float], str]
 ) -> tuple[ErrorGroup, ...]:
-    """One group per distinct value of `lows`, in order."""
+    """One group per distinct value of `lows`, in order; what has none comes last."""
     return tuple(
-        _group(label(float(low)), float(low), members)
-        for low, members in rows.groupby(np.asarray(lows), sort=True)
+        _group("unknown" if math.isnan(low) else label(low), low, members)
+        for low, members in rows.groupby(np.asarray(lows, float), sort=True, dropna=False)
     )
 
 
@@ -115,6 +134,6 @@ def _group(label: str, low: float, members: pd.DataFrame) -> ErrorGroup:
     )
 
 
-def _cells(rows: pd.DataFrame) -> tuple[tuple[float, float, int], ...]:
-    cells = (np.floor(rows[["prediction", "label"]] / CELL) * CELL).value_counts(sort=False)
+def _cells(rows: pd.DataFrame, width: float) -> tuple[tuple[float, float, int], ...]:
+    cells = (np.floor(rows[["prediction", "label"]] / width) * width).value_counts(sort=False)
     return tuple((float(x), float(y), int(n)) for (x, y), n in cells.items())

@@ -1,89 +1,68 @@
-"""Where a run's artifacts are, by the part they play in it."""
+"""The parts of a run: which output of which component each is, and where a run has it."""
+
+# The fields of the table are made by a function of ours, whose defaults are immutable.
+# ruff: noqa: RUF009
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from report.collect.lineage import Lineage, properties_of
-
-PRODUCERS = {
-    "examples": ("BigQueryExampleGen", "examples"),
-    "statistics": ("StatisticsGen", "statistics"),
-    "previous": ("PreviousStatistics", "statistics"),
-    "inferred": ("SchemaGen", "schema"),
-    "schema": ("ImportSchemaGen", "schema"),
-    "anomalies": ("ExampleValidator", "anomalies"),
-    "findings": ("AnomalyGate", "report"),
-    "transform_graph": ("Transform", "transform_graph"),
-    "model": ("Trainer", "model"),
-    "training": ("Trainer", "model_run"),
-    "evaluation": ("Evaluator", "evaluation"),
-    "blessing": ("Evaluator", "blessing"),
-    "pushed": ("Pusher", "pushed_model"),
-    "page": ("Report", "page"),
-}
-"""Which output of which component plays which part."""
+from report.facts import Artifact
 
 
 @dataclass(frozen=True)
-class Found:
-    """An artifact.
+class Output:
+    """An output of a component.
 
     Attributes:
-        uri: Its folder or file.
-        properties: What was written on it, by name.
+        component: The component's id.
+        key: The output's name.
+        artifact_type: A name in `tfx.types.standard_artifacts`, which take seconds to load.
+        optional: Whether the platform may leave it out of what an executor is given.
     """
 
-    uri: str
-    properties: Mapping[str, Any]
+    component: str
+    key: str
+    artifact_type: str
+    optional: bool = False
 
-    @property
-    def splits(self) -> list[str]:
-        """Its splits, where it has any."""
-        return json.loads(self.properties.get("split_names") or "[]")
+
+def _output(component: str, key: str, artifact_type: str, *, optional: bool = False) -> Any:
+    output = Output(component, key, artifact_type, optional)
+    return field(default=None, metadata={"output": output})
 
 
 @dataclass(frozen=True)
-class Run:
-    """The artifacts of a run; None for what it did not get to, or did not find.
+class RunArtifacts:
+    """The artifacts of a run; None for what it did not get to, or did not find."""
 
-    Attributes:
-        examples: Of each split.
-        statistics: Of each split.
-        previous: Statistics of the previous run.
-        inferred: The schema that the data would have.
-        schema: The curated schema.
-        anomalies: Of each split, against the curated schema.
-        findings: What the gate found, where it let the run pass.
-        transform_graph: The transform.
-        model: The trained model.
-        training: TensorBoard's log and the history of the training.
-        evaluation: TFMA's results.
-        blessing: Whether the model may serve.
-        pushed: Where it was pushed.
-        page: The page that the run made of itself.
-    """
-
-    examples: Found | None = None
-    statistics: Found | None = None
-    previous: Found | None = None
-    inferred: Found | None = None
-    schema: Found | None = None
-    anomalies: Found | None = None
-    findings: Found | None = None
-    transform_graph: Found | None = None
-    model: Found | None = None
-    training: Found | None = None
-    evaluation: Found | None = None
-    blessing: Found | None = None
-    pushed: Found | None = None
-    page: Found | None = None
+    examples: Artifact | None = _output("BigQueryExampleGen", "examples", "Examples")
+    statistics: Artifact | None = _output("StatisticsGen", "statistics", "ExampleStatistics")
+    # Those of the previous run. On Vertex AI a Resolver that found nothing is left out.
+    previous: Artifact | None = _output(
+        "PreviousStatistics", "statistics", "ExampleStatistics", optional=True
+    )
+    # The schema that the data would have.
+    inferred: Artifact | None = _output("SchemaGen", "schema", "Schema")
+    schema: Artifact | None = _output("ImportSchemaGen", "schema", "Schema")
+    anomalies: Artifact | None = _output("ExampleValidator", "anomalies", "ExampleAnomalies")
+    # What the gate found, where it let the run pass.
+    findings: Artifact | None = _output("AnomalyGate", "report", "JsonValue")
+    transform_graph: Artifact | None = _output("Transform", "transform_graph", "TransformGraph")
+    model: Artifact | None = _output("Trainer", "model", "Model")
+    # TensorBoard's log and the history of the training.
+    training: Artifact | None = _output("Trainer", "model_run", "ModelRun")
+    evaluation: Artifact | None = _output("Evaluator", "evaluation", "ModelEvaluation")
+    blessing: Artifact | None = _output("Evaluator", "blessing", "ModelBlessing")
+    pushed: Artifact | None = _output("Pusher", "pushed_model", "PushedModel", optional=True)
+    # The page that the run made of itself.
+    page: Artifact | None = _output("Report", "page", "HTML")
 
     @classmethod
-    def from_inputs(cls, inputs: Mapping[str, Sequence[Any]]) -> Run:
+    def from_inputs(cls, inputs: Mapping[str, Sequence[Any]]) -> RunArtifacts:
         """Finds them among what an executor is given.
 
         Args:
@@ -91,14 +70,14 @@ class Run:
         """
         return cls(
             **{
-                name: Found(artifacts[0].uri, properties_of(artifacts[0].mlmd_artifact))
+                name: Artifact(a.id, a.type_name, a.uri, properties_of(a.mlmd_artifact))
                 for name, artifacts in inputs.items()
-                if artifacts
+                for a in artifacts[:1]
             }
         )
 
     @classmethod
-    def from_lineage(cls, lineage: Lineage) -> Run:
+    def from_lineage(cls, lineage: Lineage) -> RunArtifacts:
         """Finds them in ML Metadata: what the run made, or took from the cache."""
         made = {
             (execution.component, key): ids[-1]
@@ -108,8 +87,12 @@ class Run:
         }
         return cls(
             **{
-                name: Found(lineage.artifacts[made[output]].uri, lineage.properties[made[output]])
-                for name, output in PRODUCERS.items()
-                if output in made
+                name: lineage.artifacts[made[output.component, output.key]]
+                for name, output in OUTPUTS.items()
+                if (output.component, output.key) in made
             }
         )
+
+
+OUTPUTS: Mapping[str, Output] = {f.name: f.metadata["output"] for f in fields(RunArtifacts)}
+"""Which output of which component each part is."""

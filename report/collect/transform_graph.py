@@ -56,7 +56,7 @@ def _apply(graph: tft.TFTransformOutput, examples: pd.DataFrame) -> pd.DataFrame
 
     What they become is under names of its own: a category and its index have the same name.
     """
-    rows = examples.groupby(_FEATURES, observed=True, sort=False).size()
+    rows = examples.groupby(_FEATURES, observed=True, sort=False, dropna=False).size()
     rows = rows.rename("examples").reset_index()
     values = {
         f.name: tf.constant(rows[f.name].astype(object).to_numpy())
@@ -91,7 +91,7 @@ def _use(cross: Cross, train: pd.DataFrame) -> CrossUse:
     shared = combinations.groupby(bucket)["examples"].transform("size") > 1
     count = len(combinations)
     return CrossUse(
-        name=cross.name,
+        parents=cross.parents,
         buckets=cross.buckets,
         combinations=count,
         used=combinations[bucket].nunique(),

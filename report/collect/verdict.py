@@ -1,4 +1,4 @@
-"""Whether the model may serve, and why: in the words that the page and the terminal share."""
+"""Whether the model may serve, and why: in the sentences that the page and the terminal share."""
 
 from __future__ import annotations
 
@@ -9,56 +9,58 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import validation_result_pb2
 
 from models.declaration import Bounds
-from report.collect.run_artifacts import Run
+from report.collect.run_artifacts import RunArtifacts
 from report.collect.slice_metrics import slice_name
-from report.facts import Crossing, Outcome, Reference, Slice, Verdict
+from report.facts import Outcome, Reference, Slice, Verdict, Violation
+from report.wording import OVERALL, Wording, declared_wording
 from schema.findings import Finding, blocking
 
-OVERALL = "all examples"
 
-
-def judge(
-    run: Run,
+def reach_verdict(
+    run: RunArtifacts,
     slices: Sequence[Slice],
     references: Sequence[Reference],
     findings: Sequence[Finding],
     severity: str,
     bounds: Bounds,
     failure: str | None,
+    wording: Wording,
 ) -> Verdict:
     """Says whether the model may serve.
 
     Args:
-        run: The run.
+        run: The artifacts of the run.
         slices: Of its evaluation, all examples first; none before the evaluation.
         references: What the model is held against.
         findings: What the gate found.
         severity: The severity that the gate stops at.
         bounds: When a model is blessed.
         failure: What failed, a sentence; None if nothing did.
+        wording: How to speak of the table.
 
     Returns:
         The verdict, with its reason in one sentence.
     """
     overall = slices[0] if slices else None
-    crossings, unjudged = read_validation(run.evaluation.uri) if run.evaluation else ((), ())
-    before = {_place(s.feature, s.value): s.rmse.baseline for s in slices}
-    crossings = tuple(replace(c, baseline=before.get(c.place)) for c in crossings)
+    violations, unjudged = read_validation(run.evaluation.uri) if run.evaluation else ((), ())
+    baselines = {(s.feature, s.value): s.rmse.baseline for s in slices}
+    violations = tuple(
+        replace(v, baseline=baselines.get((v.feature, v.slice_value))) for v in violations
+    )
     stops = tuple(str(f) for f in blocking(findings, severity)) if failure else ()
     outcome = _outcome(run, stopped=bool(stops), failed=failure is not None)
+    broken = [describe_violation(v, wording) for v in violations]
     sentence = {
-        "blessed": lambda: _why_blessed(overall),
-        "not blessed": lambda: (
-            "Not blessed: " + "; ".join([*map(crossed, crossings), *unjudged]) + "."
-        ),
-        "stopped": lambda: f"Stopped before training: {_count(len(stops), 'finding')} in the data.",
-        "failed": lambda: f"Failed: {failure}",
-        "not evaluated": lambda: "Not evaluated: the run ended before the Evaluator.",
-    }[outcome]()
+        "blessed": _why_blessed(overall, wording),
+        "not blessed": f"Not blessed: {'; '.join([*broken, *unjudged])}.",
+        "stopped": f"Stopped before training: {_count(len(stops), 'finding')} in the data.",
+        "failed": f"Failed: {failure}",
+        "not evaluated": "Not evaluated: the run ended before the Evaluator.",
+    }[outcome]
     return Verdict(
         outcome=outcome,
         sentence=sentence,
-        crossings=crossings,
+        violations=violations,
         stopped_by=stops or ((failure,) if failure else ()),
         overall=overall,
         pushed_to=pushed_to(run),
@@ -68,19 +70,19 @@ def judge(
     )
 
 
-def pushed_to(run: Run) -> str | None:
+def pushed_to(run: RunArtifacts) -> str | None:
     """Where the model was pushed; None if it was not."""
     if run.pushed is None or run.pushed.properties.get("pushed") != 1:
         return None
     return run.pushed.properties["pushed_destination"]
 
 
-def blessed(run: Run) -> bool | None:
+def blessed(run: RunArtifacts) -> bool | None:
     """Whether the model may serve; None before the evaluation."""
     return None if run.blessing is None else run.blessing.properties["blessed"] == 1
 
 
-def _outcome(run: Run, *, stopped: bool, failed: bool) -> Outcome:
+def _outcome(run: RunArtifacts, *, stopped: bool, failed: bool) -> Outcome:
     if stopped:
         return "stopped"
     if failed:
@@ -91,79 +93,81 @@ def _outcome(run: Run, *, stopped: bool, failed: bool) -> Outcome:
     return "blessed" if answer else "not blessed"
 
 
-def _why_blessed(overall: Slice | None) -> str:
+def _why_blessed(overall: Slice | None, wording: Wording) -> str:
     if overall is None:
         return "Blessed."
-    error = f"RMSE {overall.rmse.value:.4f} lb over {overall.examples:,} examples"
-    if overall.rmse.change is None:
+    rmse = overall.rmse
+    error = f"RMSE {wording.amount(rmse.value, 1)} over {overall.examples:,} examples"
+    if rmse.change is None:
         return f"Blessed: {error}; no bound is crossed, and there was no baseline to compare with."
-    return f"Blessed: {error}, {_against_baseline(overall.rmse.change)}; no bound is crossed."
-
-
-def _against_baseline(change: float) -> str:
-    told = f"{abs(change):.4f}"
-    if float(told) == 0:
-        return "the same as the baseline"
-    return f"{told} lb {'less' if change < 0 else 'more'} than the baseline"
+    change = wording.amount(abs(rmse.change), 1)
+    against = f"{change} {'less' if rmse.change < 0 else 'more'} than the baseline"
+    if change == wording.amount(0, 1):
+        against = "the same as the baseline"
+    return f"Blessed: {error}, {against}; no bound is crossed."
 
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
-def read_validation(uri: str) -> tuple[tuple[Crossing, ...], tuple[str, ...]]:
+def read_validation(uri: str) -> tuple[tuple[Violation, ...], tuple[str, ...]]:
     """Reads why a model is not blessed.
 
     Args:
         uri: Of a ModelEvaluation.
 
     Returns:
-        The bounds that were crossed; and what could not be judged, in words.
+        The bounds that it does not keep; and what could not be judged, a phrase each.
     """
     result = tfma.load_validation_result(uri)
     if result is None or result.validation_ok:
         return (), ()
-    crossings: list[Crossing] = []
+    violations: list[Violation] = []
     unjudged: list[str] = []
+    wording = declared_wording()
     if result.missing_slices:
-        names = ", ".join(",".join(s.feature_keys) or OVERALL for s in result.missing_slices)
-        unjudged.append(f"no examples to judge in {names}")
+        names = [" ".join(map(wording.title, s.feature_keys)) for s in result.missing_slices]
+        unjudged.append(f"no examples to judge in {', '.join(n or OVERALL for n in names)}")
     for of_slice in result.metric_validations_per_slice:
-        place = _place(*slice_name(of_slice.slice_key))
+        key = slice_name(of_slice.slice_key)
         for failure in of_slice.failures:
             if failure.message:
-                unjudged.append(f"{place}: {failure.metric_key.name}: {failure.message}")
+                name = failure.metric_key.name
+                unjudged.append(f"{wording.slice_title(*key)}: {name}: {failure.message}")
             else:
-                crossings.append(_crossing(place, failure))
-    return tuple(crossings), tuple(unjudged)
+                violations.append(_violation(*key, failure))
+    return tuple(violations), tuple(unjudged)
 
 
-def reasons(uri: str) -> tuple[str, ...]:
+def read_reasons(uri: str) -> tuple[str, ...]:
     """Why a model is not blessed, a sentence each.
 
     Args:
         uri: Of a ModelEvaluation.
     """
-    crossings, unjudged = read_validation(uri)
-    return (*map(crossed, crossings), *unjudged)
+    violations, unjudged = read_validation(uri)
+    wording = declared_wording()
+    return (*(describe_violation(v, wording) for v in violations), *unjudged)
 
 
-def _place(feature: str, value: str) -> str:
-    return f"{feature} {value}" if feature else OVERALL
-
-
-def _crossing(place: str, failure: validation_result_pb2.ValidationFailure) -> Crossing:
+def _violation(
+    feature: str, slice_value: str, failure: validation_result_pb2.ValidationFailure
+) -> Violation:
     value, threshold = failure.metric_value.double_value.value, failure.metric_threshold
     if threshold.HasField("change_threshold"):
         bound = threshold.change_threshold.absolute.value
-        return Crossing("rise of the RMSE over the baseline", place, value, bound, None)
-    return Crossing("RMSE", place, value, threshold.value_threshold.upper_bound.value, None)
+        metric = "rise of the RMSE over the baseline"
+        return Violation(metric, feature, slice_value, value, bound, None)
+    bound = threshold.value_threshold.upper_bound.value
+    return Violation("RMSE", feature, slice_value, value, bound, None)
 
 
-def crossed(crossing: Crossing) -> str:
-    """A crossed bound, in words."""
-    if crossing.metric == "RMSE":
-        what = f"RMSE is {crossing.value:.3f} lb"
-    else:
-        what = f"RMSE rose by {crossing.value:.3f} lb over the baseline"
-    return f"{crossing.place}: {what}; {crossing.bound:.3f} is allowed"
+def describe_violation(violation: Violation, wording: Wording) -> str:
+    """A bound that a model does not keep, as a sentence."""
+    value, bound = wording.amount(violation.value), f"{violation.bound:,.{wording.digits}f}"
+    error = f"RMSE is {value}"
+    if violation.metric != "RMSE":
+        error = f"RMSE rose by {value} over the baseline"
+    place = wording.slice_title(violation.feature, violation.slice_value)
+    return f"{place}: {error}; {bound} is allowed"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import functools
 from collections.abc import Iterable
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from models.features import CONTEXT
+from models.history import History
 from report.facts import Facts, Slice
-from report.render import formatting as words
+from report.render import formatting
 from report.render.assets import library, policy, script, style
 from report.render.charts import data_quality as data_charts
 from report.render.charts import provenance as provenance_charts
@@ -20,6 +19,7 @@ from report.render.charts import residuals as error_charts
 from report.render.charts import slice_metrics as slice_charts
 from report.render.charts import training_record as training_charts
 from report.render.charts.base import Figure
+from report.wording import Wording
 
 _MARKS = {
     "blessed": "\N{CHECK MARK}",
@@ -50,7 +50,14 @@ def render(facts: Facts) -> str:
     Returns:
         An HTML document that needs nothing else: no file, no network.
     """
-    return _document("run.html", facts=facts, sections=SECTIONS, figures=_figures(facts))
+    return _document(
+        "run.html",
+        facts.wording,
+        _figures(facts),
+        facts=facts,
+        sections=SECTIONS,
+        training_settings=_training_settings(facts.training) if facts.training else {},
+    )
 
 
 def render_comparison(a: Facts, b: Facts) -> str:
@@ -63,17 +70,18 @@ def render_comparison(a: Facts, b: Facts) -> str:
     Returns:
         An HTML document that needs nothing else.
     """
-    slices = _paired(a.slices, b.slices)
+    slices = _paired(a.slices, b.slices, a.wording)
     names = (f"A · {a.run_id}", f"B · {b.run_id}")
     figures = {}
     if slices:
-        figures["compared"] = slice_charts.compared(slices, names)
+        figures["compared"] = slice_charts.compared(slices, names, a.wording)
     return _document(
         "comparison.html",
+        a.wording,
+        figures,
         a=a,
         b=b,
         sections=COMPARISON,
-        figures=figures,
         slices=slices,
         settings=_choices(a.provenance.settings, b.provenance.settings),
         versions=_choices(a.provenance.versions, b.provenance.versions),
@@ -82,11 +90,11 @@ def render_comparison(a: Facts, b: Facts) -> str:
     )
 
 
-def _document(template: str, figures: dict[str, Any], **values: Any) -> str:
+def _document(template: str, wording: Wording, figures: dict[str, Any], **values: Any) -> str:
     drawn = list(_flat(figures.values()))
     scripts = [library(), script()] if drawn else [script()]
     return (
-        _environment()
+        _environment(wording)
         .get_template(template)
         .render(
             **values,
@@ -94,13 +102,12 @@ def _document(template: str, figures: dict[str, Any], **values: Any) -> str:
             scripts=[Markup(text) for text in scripts],
             style=Markup(style()),
             policy=policy(scripts),
-            mark=_MARKS.__getitem__,
         )
     )
 
 
-@functools.cache
-def _environment() -> Environment:
+def _environment(wording: Wording) -> Environment:
+    """Templates that speak of a table; `w` in them is how."""
     environment = Environment(
         loader=PackageLoader("report.render"),
         autoescape=True,
@@ -108,11 +115,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for form in (
-        *(words.number, words.signed, words.interval, words.count, words.share, words.compact),
-        *(words.seconds, words.utc),
+    for show in (
+        *(formatting.number, formatting.signed, formatting.interval, formatting.count),
+        *(formatting.share, formatting.compact, formatting.seconds, formatting.utc),
     ):
-        environment.filters[form.__name__] = form
+        environment.filters[show.__name__] = show
+    environment.filters["title_of"] = wording.title
+    environment.globals.update(w=wording, mark=_MARKS.__getitem__)
     # JSON has no NaN: one that got this far would break the chart, and must be seen here.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     return environment
@@ -120,37 +129,39 @@ def _environment() -> Environment:
 
 def _figures(facts: Facts) -> dict[str, Any]:
     """The charts of a run by name; what there are no facts for has no chart."""
-    verdict, errors, data, trained = facts.verdict, facts.errors, facts.data, facts.trained
+    verdict, errors, data, wording = facts.verdict, facts.errors, facts.data, facts.wording
     figures: dict[str, Any] = {
         "lineage": provenance_charts.lineage(facts.provenance),
         "seconds": provenance_charts.durations(facts.provenance.executions),
     }
     if verdict.overall and verdict.references:
-        figures["references"] = slice_charts.references(verdict.overall, verdict.references)
+        figures["references"] = slice_charts.references(
+            verdict.overall, verdict.references, wording
+        )
     if facts.slices:
-        figures["slices"] = slice_charts.rmse(facts.slices, verdict.bounds)
-        figures["changes"] = slice_charts.change(facts.slices, verdict.bounds)
+        figures["slices"] = slice_charts.rmse(facts.slices, verdict.bounds, wording)
+        figures["changes"] = slice_charts.change(facts.slices, verdict.bounds, wording)
     if errors:
-        figures["heat"] = error_charts.heat(errors)
+        figures["heat"] = error_charts.heat(errors, wording)
         figures["residuals"] = [
-            error_charts.residuals(f"chart-residuals-{i}", by, groups)
+            error_charts.residuals(f"chart-residuals-{i}", by, groups, wording)
             for i, (by, groups) in enumerate(errors.by.items(), start=1)
         ]
-        figures["calibration"] = error_charts.calibration(errors.deciles)
+        figures["calibration"] = error_charts.calibration(errors.deciles, wording)
     if data:
         figures["rows"] = data_charts.rows_per_split(data.rows)
-        figures["months"] = data_charts.calendar(data)
+        figures["months"] = data_charts.calendar(data) if data.months else None
         figures["columns"] = [
-            data_charts.column(f"chart-column-{i}", name, distributions)
+            data_charts.column(f"chart-column-{i}", wording.title(name), distributions)
             for i, (name, distributions) in enumerate(data.columns.items(), start=1)
-            if name not in CONTEXT  # Of which the months by split tell more.
+            if name not in wording.calendar  # Of which the months by split tell more.
         ]
-        figures["distances"] = data_charts.apart(data)
+        figures["distances"] = data_charts.distances(data, wording)
     if facts.transformed and facts.transformed.crosses:
-        figures["crosses"] = training_charts.crosses(facts.transformed.crosses)
-    if trained and trained.stretches:
-        figures["progress"] = training_charts.progress(trained)
-        figures["rate"] = training_charts.rate(trained)
+        figures["crosses"] = training_charts.crosses(facts.transformed.crosses, wording)
+    if facts.training:
+        figures["progress"] = training_charts.progress(facts.training, wording)
+        figures["rate"] = training_charts.rate(facts.training)
     return figures
 
 
@@ -162,9 +173,22 @@ def _flat(figures: Iterable[Any]) -> Iterable[Figure]:
             yield from filter(None, item)
 
 
-def _paired(a: Iterable[Slice], b: Iterable[Slice]) -> list[tuple[str, Slice | None, Slice | None]]:
+def _training_settings(history: History) -> dict[str, str]:
+    """How a model was trained, by what people read."""
+    return {
+        "steps": formatting.count(history.steps),
+        "batch size": formatting.count(history.batch_size),
+        "seed": str(history.seed),
+        "parameters of the wide half": formatting.count(history.parameters.wide),
+        "parameters of the deep half": formatting.count(history.parameters.deep),
+    } | {name.replace("_", " "): str(value) for name, value in history.hyperparameters.items()}
+
+
+def _paired(
+    a: Iterable[Slice], b: Iterable[Slice], wording: Wording
+) -> list[tuple[str, Slice | None, Slice | None]]:
     """Slices of two runs by name, in the order of the first; a slice may be in one only."""
-    first, second = ({slice_charts.slice_name(s): s for s in of} for of in (a, b))
+    first, second = ({slice_charts.slice_name(s, wording): s for s in of} for of in (a, b))
     return [(name, first.get(name), second.get(name)) for name in dict.fromkeys([*first, *second])]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from report.collect.data_quality import read_split_statistics, row_counts
-from report.collect.run_artifacts import Run
+from report.collect.run_artifacts import RunArtifacts
 from report.collect.slice_metrics import read_slices
-from report.collect.verdict import blessed, pushed_to, reasons
+from report.collect.verdict import blessed, pushed_to, read_reasons
 from report.facts import Slice
 from schema.validation import read_findings
 
@@ -24,7 +24,7 @@ class RunSummary:
         reasons: Why it may not, a sentence for each bound that was crossed.
         pushed_to: Folder of the pushed version.
         training_log: Folder of the TensorBoard log.
-        page: The page that tells it all.
+        page: Its page.
     """
 
     rows: dict[str, int]
@@ -37,7 +37,7 @@ class RunSummary:
     page: str
 
 
-def summarise(run: Run, page: str) -> RunSummary:
+def summarise(run: RunArtifacts, page: str) -> RunSummary:
     """Reads the summary of a run.
 
     Args:
@@ -53,7 +53,7 @@ def summarise(run: Run, page: str) -> RunSummary:
         anomalies=None if findings is None else tuple(map(str, findings)),
         overall=read_slices(run.evaluation.uri)[0] if run.evaluation else None,
         blessed=blessed(run),
-        reasons=reasons(run.evaluation.uri) if run.evaluation else (),
+        reasons=read_reasons(run.evaluation.uri) if run.evaluation else (),
         pushed_to=pushed_to(run),
         training_log=run.training.uri if run.training else None,
         page=page,

@@ -6,10 +6,10 @@ import datetime
 import math
 from dataclasses import replace
 
-from models.declaration import Bounds
+from models.declaration import Bounds, Label
+from models.history import History, Parameters, Record
 from report.facts import (
     Artifact,
-    Crossing,
     CrossUse,
     Data,
     Distribution,
@@ -21,11 +21,11 @@ from report.facts import (
     Provenance,
     Reference,
     Slice,
-    Stretch,
-    Trained,
     Transformed,
     Verdict,
+    Violation,
 )
+from report.wording import Wording
 from schema.distances import Distance
 from schema.findings import Finding
 
@@ -33,6 +33,13 @@ NASTY = "<script>alert(1)</script>"
 CLOSING = "</script><img src=x onerror=alert(2)>"
 QUOTES = "\"'`&{{7*7}}<!--"
 WHEN = datetime.datetime(2026, 11, 23, 2, 3, 44, tzinfo=datetime.timezone.utc)
+WEIGHT = Wording(
+    Label("weight_pounds", "lb", 0, 20, "", "weight", "too heavy", "too light"),
+    {"weight_pounds": "weight"},
+    ("year", "month"),
+)
+FARE = Wording(Label("fare", "dollars", 0, 500, "", "fare", "too dear", "too cheap"), {})
+"""A table of another kind: no calendar, and nothing has a title of its own."""
 BOUNDS = Bounds(1.15, 2.5, 0.01, 0.1, 200, ("plurality", "gestation_band"))
 
 _SLICES = (
@@ -116,8 +123,11 @@ def _errors() -> Errors:
             "predicted value": _groups(
                 [f"{w / 2:g}-{w / 2 + 0.5:g} lb" for w in range(6, 18)], 3, 0.5
             ),
-            "gestation week": _groups([str(week) for week in range(22, 48)], 22, 1),
-            "mother's age": _groups([str(age) for age in range(13, 52)], 13, 1),
+            "gestation weeks": _groups([str(week) for week in range(22, 48)], 22, 1),
+            "mother age": (
+                *_groups([str(age) for age in range(13, 52)], 13, 1),
+                replace(_groups(["unknown"], 0, 1)[0], low=math.nan),
+            ),
             "weight band": _groups(["under 5.5 lb", "5.5-8.8 lb", "8.8 lb and over"], 0, 5.5),
         },
         deciles=tuple(
@@ -226,10 +236,10 @@ def _transformed() -> Transformed:
         },
         unseen={"mother_race": 0.00031, "is_male": 0.0},
         crosses=(
-            CrossUse("mother_age_x_gestation_weeks", 4_000, 871, 780, 0.19, 0.196, 0.21),
-            CrossUse("is_male_x_plurality", 100, 13, 12, 0.15, 0.113, 0.02),
+            CrossUse(("mother_age", "gestation_weeks"), 4_000, 871, 780, 0.19, 0.196, 0.21),
+            CrossUse(("is_male", "plurality"), 100, 13, 12, 0.15, 0.113, 0.02),
             CrossUse(
-                "is_male_x_mother_age_x_plurality_x_gestation_weeks",
+                ("is_male", "mother_age", "plurality", "gestation_weeks"),
                 *(20_000, 4_310, 3_880, 0.2, 0.194, 0.18),
             ),
         ),
@@ -237,23 +247,28 @@ def _transformed() -> Transformed:
     )
 
 
-def _trained() -> Trained:
-    return Trained(
-        stretches=tuple(
-            Stretch(
+def _training() -> History:
+    return History(
+        steps=3_000,
+        batch_size=512,
+        seed=2001,
+        examples_per_second=191_204.0,
+        resumed_from=(1_000,),
+        best_step=2_250,
+        records=tuple(
+            Record(
                 step=step,
                 loss=1.03 + 9 * math.exp(-step / 300),
                 rmse=math.sqrt(1.03 + 9 * math.exp(-step / 300)),
-                eval_loss=1.07 + 8 * math.exp(-step / 280) + step / 40_000,
-                eval_rmse=math.sqrt(1.07 + 8 * math.exp(-step / 280) + step / 40_000),
+                val_loss=1.07 + 8 * math.exp(-step / 280) + step / 40_000,
+                val_rmse=math.sqrt(1.07 + 8 * math.exp(-step / 280) + step / 40_000),
+                seconds=0.7,
                 examples_per_second=180_000 + 20 * step,
             )
             for step in range(250, 3_001, 250)
         ),
-        best_step=2_250,
-        resumed_from=(1_000,),
-        examples_per_second=191_204.0,
-        settings={"train_steps": "3000", "batch_size": "512", "hidden": "64, 32", "seed": "2001"},
+        parameters=Parameters(wide=24_000, deep=3_000),
+        hyperparameters={"hidden_units": [64, 32]},
     )
 
 
@@ -339,8 +354,8 @@ def rich(blessed: bool = False) -> Facts:
     """
     overall = a_slice("", "", 12_420, 1.0345)
     slices = (overall, *(a_slice(*row) for row in _SLICES))
-    crossing = Crossing("RMSE", "gestation_band 28-33 weeks", 2.534, 2.5, None)
-    rise = Crossing("rise of the RMSE", f"plurality {CLOSING}", 0.112, 0.1, 0.908)
+    error = Violation("RMSE", "gestation_band", "28-33 weeks", 2.534, 2.5, None)
+    rise = Violation("rise of the RMSE over the baseline", "plurality", CLOSING, 0.112, 0.1, 0.908)
     references = (
         Reference("mean predictor", 1.318, 1.02, "the mean weight of 74,712 train rows", True),
         Reference("linear model", 1.0655, 0.836, "ridge on 74,712 train rows", True),
@@ -355,16 +370,17 @@ def rich(blessed: bool = False) -> Facts:
         pipeline="natality",
         made=WHEN + datetime.timedelta(minutes=3),
         source=f"the committed sample {NASTY}",
+        wording=WEIGHT,
         verdict=Verdict(
             outcome="blessed" if blessed else "not blessed",
             sentence=(
                 "The model may serve: its RMSE of 1.034 lb is within the bound of 1.150 lb, and no "
                 "slice is worse than the last blessed model by more than allowed."
                 if blessed
-                else "The model may not serve: in gestation_band 28-33 weeks its RMSE is 2.534 lb, "
+                else "The model may not serve: in gestation band 28-33 weeks its RMSE is 2.534 lb, "
                 "and 2.500 lb is allowed."
             ),
-            crossings=() if blessed else (crossing, rise),
+            violations=() if blessed else (error, rise),
             overall=overall,
             pushed_to=f"runs/serving/natality/1795399473{QUOTES}" if blessed else None,
             references=references,
@@ -374,7 +390,7 @@ def rich(blessed: bool = False) -> Facts:
         errors=_errors(),
         data=_data(),
         transformed=_transformed(),
-        trained=_trained(),
+        training=_training(),
         provenance=_provenance(),
     )
 
@@ -430,7 +446,7 @@ def stopped() -> Facts:
         errors=None,
         data=replace(facts.data, findings=(finding,)),
         transformed=None,
-        trained=None,
+        training=None,
         provenance=replace(
             facts.provenance,
             executions=(*reached[:-1], replace(reached[-1], state="failed", outputs={})),
@@ -448,8 +464,52 @@ def nothing() -> Facts:
         errors=None,
         data=None,
         transformed=None,
-        trained=None,
+        training=None,
         provenance=replace(
             facts.provenance, executions=(), artifacts={}, queries={}, fingerprints={}
         ),
+    )
+
+
+def of_trips() -> Facts:
+    """A run on a table of another kind: dollars, no calendar, no crosses, nothing published."""
+    facts = without_baseline()
+    assert facts.errors and facts.data and facts.transformed and facts.verdict.overall
+
+    def amounts(of: Slice) -> Slice:
+        return replace(of, rmse=replace(of.rmse, value=of.rmse.value * 1_234))
+
+    names = {"gestation_weeks": "trip_miles", "mother_age": "hour", "weight_pounds": "fare"}
+    return replace(
+        facts,
+        pipeline="trips",
+        wording=FARE,
+        verdict=replace(
+            facts.verdict,
+            sentence="Blessed: RMSE 4.21 dollars.",
+            overall=amounts(facts.verdict.overall),
+            bounds=replace(BOUNDS, judged_slices=()),
+        ),
+        slices=(amounts(facts.slices[0]),),
+        errors=replace(
+            facts.errors,
+            by={
+                "trip miles": facts.errors.by["gestation weeks"],
+                "fare band": _groups(["0 to 5 dollars", "5 to 10 dollars"], 0, 5),
+            },
+        ),
+        data=replace(
+            facts.data,
+            months=(),
+            columns={names[n]: facts.data.columns[n] for n in names},
+            skew={},
+        ),
+        transformed=replace(
+            facts.transformed,
+            crosses=(),
+            vocabularies={},
+            unseen={},
+            boundaries={"trip_miles_bucket": (1.0, 2.5)},
+        ),
+        provenance=replace(facts.provenance, queries={}),
     )

@@ -10,10 +10,9 @@ from pipeline.cli.status import State
 from pipeline.local.run import report_failure, run_pipeline
 from pipeline.settings import LocalSettings, load_settings
 from report.collect.lineage import read_lineage
-from report.collect.run_artifacts import Run
+from report.collect.run_artifacts import RunArtifacts
 from report.facts import Facts
-from report.runs.conclusion import read_facts
-from report.runs.past_runs import PastRun, open_metadata, past_runs
+from report.runs.run_records import PastRun, RunRecords, open_metadata
 from report.runs.summary import RunSummary
 
 QUICK = (
@@ -50,14 +49,18 @@ class Runs:
             report_failure(settings, run_id, error.cause)
             return None
 
-    def past(self, run_id: str) -> PastRun:
-        return past_runs(open_metadata(self.root))[run_id]
+    @property
+    def records(self) -> RunRecords:
+        return RunRecords.open(self.root)
 
-    def artifacts(self, run_id: str) -> Run:
-        return Run.from_lineage(read_lineage(open_metadata(self.root), run_id))
+    def past(self, run_id: str) -> PastRun:
+        return self.records.read()[run_id]
+
+    def artifacts(self, run_id: str) -> RunArtifacts:
+        return RunArtifacts.from_lineage(read_lineage(open_metadata(self.root), run_id))
 
     def facts(self, run_id: str) -> Facts:
-        return read_facts(open_metadata(self.root), self.past(run_id))
+        return self.records.facts(self.past(run_id))
 
     def page(self, run_id: str) -> str:
         """The page of a run that did not get to write its own."""

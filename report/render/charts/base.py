@@ -17,6 +17,9 @@ import altair as alt
 INK, MUTED, LINE = "var(--ink)", "var(--muted)", "var(--line)"
 ACCENT, BAD, SURFACE = "var(--accent)", "var(--bad)", "var(--surface)"
 SERIES = ("var(--series-1)", "var(--series-2)", "var(--series-3)", "var(--series-4)")
+AMOUNT, CHANGE = ",.4~r", "+,.4~r"
+"""Formats of tooltips for amounts of any size, and for changes of them."""
+
 SHAPES = ("circle", "square", "triangle-up", "diamond")
 DASHES = ((1, 0), (6, 3), (2, 2), (8, 2, 2, 2))
 
@@ -147,13 +150,18 @@ def centred(name: str, lines: int) -> str:
     return "\n" * above + name + "\n" * below
 
 
+SIGNED = "+f"
+"""Format of an axis of changes. Like an empty format, it leaves the digits to Vega, which takes as
+many as tell its ticks apart."""
+
+
 def number_axis(title: str, form: str = "", ticks: int = 6, **more: Any) -> alt.Axis:
     """An axis of numbers that is not crowded on a phone."""
     if form.startswith("+"):
         more["labelExpr"] = "datum.value == 0 ? '0' : datum.label"
     return alt.Axis(
         title=title or None,
-        format=form or alt.Undefined,  # Vega then chooses the digits by the ticks.
+        format=form or alt.Undefined,
         tickCount=ticks,
         labelOverlap="greedy",
         labelSeparation=6,

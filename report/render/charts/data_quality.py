@@ -23,7 +23,7 @@ from report.render.charts.base import (
     series,
     tips,
 )
-from schema.distances import Distance
+from report.wording import Wording
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _MOST_VALUES = 15
@@ -99,24 +99,20 @@ def calendar(data: Data) -> Figure:
     )
 
 
-def column(id: str, name: str, distributions: Sequence[Distribution]) -> Figure | None:
+def column(id: str, title: str, distributions: Sequence[Distribution]) -> Figure | None:
     """Distribution of a column in each split; None if no example has a value."""
     if not any(d.values or d.histogram for d in distributions):
         return None
-    words = any(d.values for d in distributions)
-    return (_words if words else _numbers)(id, name, distributions)
+    draw = _category if any(d.values for d in distributions) else _numeric
+    return draw(id, title, distributions)
 
 
-def apart(data: Data) -> Figure | None:
+def distances(data: Data, wording: Wording) -> Figure | None:
     """Distances as shares of what is allowed; None if none was measured."""
-    sets: list[tuple[str, Sequence[Distance]]] = [
-        (f"train and {split}", measured) for split, measured in data.skew.items()
-    ]
-    if data.drift is not None:
-        sets.append(("previous run and this one", data.drift))
+    sets = data.distances
     rows = [
         {
-            "name": d.feature,
+            "name": wording.title(d.feature),
             "sets": between,
             "of": d.value / d.bound if d.bound else None,
             "value": d.value,
@@ -154,7 +150,7 @@ def apart(data: Data) -> Figure | None:
     )
 
 
-def _words(id: str, name: str, distributions: Sequence[Distribution]) -> Figure:
+def _category(id: str, title: str, distributions: Sequence[Distribution]) -> Figure:
     totals: dict[str, float] = {}
     for d in distributions:
         for value, n in d.values:
@@ -192,10 +188,10 @@ def _words(id: str, name: str, distributions: Sequence[Distribution]) -> Figure:
     reading = "Marks of a row that lie on each other: the splits agree." + (
         f" The {_MOST_VALUES} most frequent of {len(totals):,} values." if more else ""
     )
-    return figure(id, name, reading, [points], max(24 * len(shown), 60), key=splits, labels=115)
+    return figure(id, title, reading, [points], max(24 * len(shown), 60), key=splits, labels=115)
 
 
-def _numbers(id: str, name: str, distributions: Sequence[Distribution]) -> Figure:
+def _numeric(id: str, title: str, distributions: Sequence[Distribution]) -> Figure:
     """Shares below each value: unlike histograms, they compare though each split has its own bins.
 
     Bins of whole numbers hold two of them here and three there, which would look like skew.
@@ -232,4 +228,4 @@ def _numbers(id: str, name: str, distributions: Sequence[Distribution]) -> Figur
         )
     )
     reading = "Share of the examples below a value; lines on each other: the splits agree."
-    return figure(id, name, reading, [lines], 150, key=splits, labels=70)
+    return figure(id, title, reading, [lines], 150, key=splits, labels=70)

@@ -9,8 +9,11 @@ import altair as alt
 from report.facts import ErrorGroup, Errors
 from report.render.charts.base import (
     ACCENT,
+    AMOUNT,
+    CHANGE,
     INK,
     MUTED,
+    SIGNED,
     SURFACE,
     Figure,
     chart,
@@ -20,13 +23,14 @@ from report.render.charts.base import (
     rule_at,
     tips,
 )
+from report.wording import Wording
 
 _FEW = 8
 """Up to so many groups are drawn as rows, which leaves room for their names."""
 
 
-def heat(errors: Errors) -> Figure:
-    """Predicted against actual weight."""
+def heat(errors: Errors, wording: Wording) -> Figure:
+    """Predictions against the truth."""
     width = errors.cell_width
     rows = [
         {"p": p, "p2": p + width, "y": y, "y2": y + width, "n": n, "strength": n**0.5}
@@ -42,19 +46,23 @@ def heat(errors: Errors) -> Figure:
             x=alt.X(
                 "p:Q",
                 scale=scale,
-                axis=number_axis("predicted weight, lb"),
+                axis=number_axis(wording.in_unit(f"predicted {wording.noun}")),
             ),
             x2="p2:Q",
             y=alt.Y(
                 "y:Q",
                 scale=scale,
-                axis=number_axis("actual weight, lb", grid=True),
+                axis=number_axis(wording.in_unit(f"actual {wording.noun}"), grid=True),
             ),
             y2="y2:Q",
             fillOpacity=alt.FillOpacity(
                 "strength:Q", scale=alt.Scale(range=[0.08, 1]), legend=None
             ),
-            tooltip=tips(p="predicted from, lb|.1f", y="actual from, lb|.1f", n="examples|,"),
+            tooltip=tips(
+                p=f"{wording.in_unit('predicted from')}|{AMOUNT}",
+                y=f"{wording.in_unit('actual from')}|{AMOUNT}",
+                n="examples|,",
+            ),
         )
     )
     diagonal = (
@@ -64,15 +72,16 @@ def heat(errors: Errors) -> Figure:
     )
     return figure(
         "chart-heat",
-        "Predicted against actual weight",
-        f"Each square holds births within {width:g} lb; the stronger its colour, the more (by "
-        "square root). On the dashed line both agree; above it the baby was heavier.",
+        f"Predicted against actual {wording.noun}",
+        f"Each square holds examples within {width:g} {wording.label.unit}".rstrip()
+        + "; the stronger its colour, the more (by square root). On the dashed line both agree; "
+        f"above it the prediction is {wording.label.too_low}.",
         [squares, diagonal],
         height=360,
     )
 
 
-def residuals(id: str, by: str, groups: Sequence[ErrorGroup]) -> Figure:
+def residuals(id: str, by: str, groups: Sequence[ErrorGroup], wording: Wording) -> Figure:
     """Residuals of groups, as the band of the middle 80% around the median."""
     rows = [
         {
@@ -83,20 +92,21 @@ def residuals(id: str, by: str, groups: Sequence[ErrorGroup]) -> Figure:
             "examples": g.examples,
             "rmse": g.rmse,
         }
-        for g in sorted(groups, key=lambda g: g.low)
+        for g in groups
     ]
     tooltip = tips(
         name=by,
-        median="median, lb|+.2f",
-        tenth="a tenth is below, lb|+.2f",
-        ninetieth="a tenth is above, lb|+.2f",
-        rmse="RMSE, lb|.3f",
+        median=f"{wording.in_unit('median')}|{CHANGE}",
+        tenth=f"{wording.in_unit('a tenth is below')}|{CHANGE}",
+        ninetieth=f"{wording.in_unit('a tenth is above')}|{CHANGE}",
+        rmse=f"{wording.in_unit('RMSE')}|{AMOUNT}",
         examples="examples|,",
     )
     band = chart(rows)
     bar = {"color": ACCENT, "opacity": 0.4, "cornerRadius": 3}
     dot = chart(rows).mark_point(color=INK, filled=True, size=30, opacity=1)
-    axis = number_axis("prediction minus weight, lb", "+~g", grid=True)
+    difference = wording.in_unit(f"prediction minus {wording.noun}")
+    axis = number_axis(difference, SIGNED, grid=True)
     if len(rows) <= _FEW:
         layers = [
             rule_at(x=0),
@@ -125,14 +135,14 @@ def residuals(id: str, by: str, groups: Sequence[ErrorGroup]) -> Figure:
     return figure(
         id,
         f"Residuals by {by}",
-        "The bar holds the middle 80% of prediction minus weight, the dot is the median; beyond "
-        "zero, up or right, is predicted too heavy.",
+        f"The bar holds the middle 80% of prediction minus {wording.noun}, the dot is the median; "
+        f"beyond zero, up or right, is predicted {wording.label.too_high}.",
         layers,
         height=height,
     )
 
 
-def calibration(deciles: Sequence[ErrorGroup]) -> Figure:
+def calibration(deciles: Sequence[ErrorGroup], wording: Wording) -> Figure:
     """How far the mean prediction is off, by decile of the prediction."""
     rows = [
         {
@@ -148,16 +158,15 @@ def calibration(deciles: Sequence[ErrorGroup]) -> Figure:
     x = alt.X(
         "p:Q",
         scale=alt.Scale(zero=False, padding=12),
-        axis=number_axis("mean prediction of the decile, lb", ".1f"),
+        axis=number_axis(wording.in_unit("mean prediction of the decile")),
     )
-    y = alt.Y(
-        "off:Q", axis=number_axis("mean prediction minus mean weight, lb", "+.2~f", grid=True)
-    )
+    difference = wording.in_unit(f"mean prediction minus mean {wording.noun}")
+    y = alt.Y("off:Q", axis=number_axis(difference, SIGNED, grid=True))
     return figure(
         "chart-calibration",
         "Calibration by decile of the prediction",
-        "A tenth of the births per dot, the lightest predictions left. On the line at zero the "
-        "predictions are right on average; above it they are too heavy.",
+        "A tenth of the examples per dot, the lowest predictions left. On the line at zero the "
+        f"predictions are right on average; above it they are {wording.label.too_high}.",
         [
             rule_at(y=0, color=INK),
             base.mark_line(color=MUTED, strokeWidth=1).encode(x=x, y=y),
@@ -166,9 +175,9 @@ def calibration(deciles: Sequence[ErrorGroup]) -> Figure:
                 y=y,
                 tooltip=tips(
                     name="decile",
-                    p="mean prediction, lb|.3f",
-                    y="mean weight, lb|.3f",
-                    off="difference, lb|+.3f",
+                    p=f"{wording.in_unit('mean prediction')}|{AMOUNT}",
+                    y=f"{wording.in_unit(f'mean {wording.noun}')}|{AMOUNT}",
+                    off=f"{wording.in_unit('difference')}|{CHANGE}",
                     examples="examples|,",
                 ),
             ),

@@ -11,11 +11,13 @@ from models.declaration import Bounds
 from report.facts import Metric, Reference, Slice
 from report.render.charts.base import (
     ACCENT,
+    AMOUNT,
     BAD,
     INK,
     LINE_HEIGHT,
     MUTED,
     ROW,
+    SIGNED,
     SURFACE,
     Figure,
     centred,
@@ -28,6 +30,7 @@ from report.render.charts.base import (
     series,
     tips,
 )
+from report.wording import OVERALL, Wording
 
 _NAME = 28
 """Letters of a name that a phone has room for."""
@@ -38,7 +41,7 @@ _ROOM = 1.3
 _KINDS = ("judged", "shown only", "too small to judge")
 
 
-def references(run: Slice, others: Sequence[Reference]) -> Figure:
+def references(run: Slice, others: Sequence[Reference], wording: Wording) -> Figure:
     """This model's RMSE beside what it must beat."""
     where = ("on this run's rows", "published")
     own = Reference("this model", run.rmse.value, run.mae.value, "this run", same_rows=True)
@@ -60,10 +63,15 @@ def references(run: Slice, others: Sequence[Reference]) -> Figure:
             x=alt.X(
                 "rmse:Q",
                 scale=alt.Scale(zero=False, padding=20),
-                axis=number_axis("RMSE, lb", ".2f"),
+                axis=number_axis(wording.in_unit("RMSE")),
             ),
             y=names(rows),
-            tooltip=tips(name="model", rmse="RMSE, lb|.3f", where="measured", source="source"),
+            tooltip=tips(
+                name="model",
+                rmse=f"{wording.in_unit('RMSE')}|{AMOUNT}",
+                where="measured",
+                source="source",
+            ),
             **series("where", where),
         )
     )
@@ -78,17 +86,17 @@ def references(run: Slice, others: Sequence[Reference]) -> Figure:
     )
 
 
-def rmse(slices: Sequence[Slice], bounds: Bounds | None) -> Figure:
+def rmse(slices: Sequence[Slice], bounds: Bounds | None, wording: Wording) -> Figure:
     """RMSE by slice, with intervals, baseline and bound."""
-    rows = [
-        _row(s, s.rmse, _bound(s, bounds.max_rmse, bounds.max_slice_rmse) if bounds else None)
-        for s in slices
-    ]
+    rows = []
+    for s in slices:
+        limit = _bound(s, bounds.max_rmse, bounds.max_slice_rmse) if bounds else None
+        rows.append(_row(s, s.rmse, limit, wording))
     reach = finite(row[name] for row in rows for name in ("value", "bound", "baseline"))
     axis = alt.X(
         "value:Q",
         scale=alt.Scale(domain=[0, max(reach, default=1) * _ROOM], nice=False),
-        axis=number_axis("RMSE, lb", ".1f"),
+        axis=number_axis(wording.in_unit("RMSE")),
     )
     before = (
         chart([row for row in rows if row["baseline"] is not None])
@@ -100,20 +108,20 @@ def rmse(slices: Sequence[Slice], bounds: Bounds | None) -> Figure:
         "RMSE by slice",
         "A point is the slice's RMSE, the line its 95% interval (cut at the right edge), the short "
         "tick the baseline, the long red tick the bound: a point right of it crosses it.",
-        [*_layers(rows, axis), before],
+        [*_layers(rows, axis, wording), before],
         height=ROW * len(rows),
         key=_KINDS,
     )
 
 
-def change(slices: Sequence[Slice], bounds: Bounds | None) -> Figure | None:
+def change(slices: Sequence[Slice], bounds: Bounds | None, wording: Wording) -> Figure | None:
     """Change of the RMSE from the baseline by slice; None without a baseline."""
     rows = []
     for s in slices:
         if s.rmse.change is not None:
             limit = _bound(s, bounds.max_rmse_rise, bounds.max_slice_rmse_rise) if bounds else None
             moved = Metric(s.rmse.change, s.rmse.change_interval, s.rmse.baseline)
-            rows.append(_row(s, moved, limit))
+            rows.append(_row(s, moved, limit, wording))
     if not rows:
         return None
     changes = finite(row[name] for row in rows for name in ("value", "bound"))
@@ -121,28 +129,32 @@ def change(slices: Sequence[Slice], bounds: Bounds | None) -> Figure | None:
     axis = alt.X(
         "value:Q",
         scale=alt.Scale(domain=[-reach * _ROOM, reach * _ROOM], nice=False),
-        axis=number_axis("change of the RMSE, lb", "+.2~f"),
+        axis=number_axis(wording.in_unit("change of the RMSE"), SIGNED),
     )
     return figure(
         "chart-slices-change",
         "Change from the baseline by slice",
         "Left of zero the model became better, right of it worse. The line is the 95% interval "
         "(cut at the edges), the red tick what is allowed.",
-        [rule_at(x=0), *_layers(rows, axis)],
+        [rule_at(x=0), *_layers(rows, axis, wording)],
         height=ROW * len(rows),
         key=_KINDS,
     )
 
 
 def compared(
-    pairs: Sequence[tuple[str, Slice | None, Slice | None]], runs: tuple[str, str]
+    pairs: Sequence[tuple[str, Slice | None, Slice | None]],
+    runs: tuple[str, str],
+    wording: Wording,
 ) -> Figure:
     """RMSE by slice in two runs.
 
     Args:
         pairs: Name of a slice, and the slice in both runs.
         runs: What the runs are called.
+        wording: How to speak of the table.
     """
+    error = wording.in_unit("RMSE")
     rows = [
         {"name": name, "run": run, "value": of.rmse.value, "examples": of.examples}
         for name, *both in pairs
@@ -153,9 +165,9 @@ def compared(
         chart(rows)
         .mark_point(size=80, strokeWidth=2, opacity=1)
         .encode(
-            x=alt.X("value:Q", axis=number_axis("RMSE, lb", ".1f")),
+            x=alt.X("value:Q", axis=number_axis(error)),
             y=names(rows),
-            tooltip=tips(name="slice", run="run", value="RMSE, lb|.3f", examples="examples|,"),
+            tooltip=tips(name="slice", run="run", value=f"{error}|{AMOUNT}", examples="examples|,"),
             **series("run", runs),
         )
     )
@@ -169,11 +181,13 @@ def compared(
     )
 
 
-def _row(of: Slice, metric: Metric, bound: float | None) -> dict[str, str | float | None]:
+def _row(
+    of: Slice, metric: Metric, bound: float | None, wording: Wording
+) -> dict[str, str | float | None]:
     low, high = metric.interval or (None, None)
     kind = _KINDS[2] if of.small else _KINDS[0] if of.judged else _KINDS[1]
     return {
-        "name": slice_name(of),
+        "name": slice_name(of, wording),
         "value": metric.value,
         "low": low,
         "high": high,
@@ -184,24 +198,26 @@ def _row(of: Slice, metric: Metric, bound: float | None) -> dict[str, str | floa
     }
 
 
-def slice_name(of: Slice) -> str:
+def slice_name(of: Slice, wording: Wording) -> str:
     """A slice in two lines: the feature, and its value."""
-    return f"{of.feature}\n{of.value}" if of.feature else "all examples\nof the split"
+    return f"{wording.title(of.feature)}\n{of.value}" if of.feature else f"{OVERALL}\nof the split"
 
 
 def _bound(of: Slice, overall: float, in_slice: float) -> float:
     return in_slice if of.feature else overall
 
 
-def _layers(rows: list[dict[str, str | float | None]], x: alt.X) -> list[alt.Chart]:
+def _layers(
+    rows: list[dict[str, str | float | None]], x: alt.X, wording: Wording
+) -> list[alt.Chart]:
     """Interval, point and bound of each row."""
     tooltip = tips(
         name="slice",
-        value="lb|.3f",
-        low="lowest of 95%|.3f",
-        high="highest of 95%|.3f",
-        baseline="baseline, lb|.3f",
-        bound="bound, lb|.3f",
+        value=f"{wording.in_unit('value')}|{AMOUNT}",
+        low=f"lowest of 95%|{AMOUNT}",
+        high=f"highest of 95%|{AMOUNT}",
+        baseline=f"{wording.in_unit('baseline')}|{AMOUNT}",
+        bound=f"{wording.in_unit('bound')}|{AMOUNT}",
         examples="examples|,",
         kind="gate",
     )

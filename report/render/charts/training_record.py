@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from report.facts import CrossUse, Trained
+from models.history import History
+from report.facts import CrossUse
 from report.render.charts.base import (
     ACCENT,
+    AMOUNT,
     BAD,
     INK,
     LINE_HEIGHT,
@@ -23,43 +25,43 @@ from report.render.charts.base import (
     series,
     tips,
 )
+from report.wording import Wording
 
 _SPLITS = ("train", "eval")
-TIMES = "\N{MULTIPLICATION SIGN}"
-"""Between the parents of a cross."""
+_BETWEEN_PARENTS = "\n\N{MULTIPLICATION SIGN} "
 
 
-def progress(trained: Trained) -> tuple[Figure, Figure]:
+def progress(history: History, wording: Wording) -> tuple[Figure, Figure]:
     """RMSE and loss by step, on train and eval."""
     return (
         _curve(
-            trained,
+            history,
             "chart-rmse",
             "RMSE by step",
-            "RMSE, lb",
-            [(s.step, s.rmse, s.eval_rmse) for s in trained.stretches],
+            wording.in_unit("RMSE"),
+            [(r.step, r.rmse, r.val_rmse) for r in history.records],
         ),
         _curve(
-            trained,
+            history,
             "chart-loss",
             "Loss by step",
-            "mean squared error, lb²",
-            [(s.step, s.loss, s.eval_loss) for s in trained.stretches],
+            wording.in_unit("mean squared error", "\N{SUPERSCRIPT TWO}"),
+            [(r.step, r.loss, r.val_loss) for r in history.records],
         ),
     )
 
 
-def rate(trained: Trained) -> Figure:
+def rate(history: History) -> Figure:
     """Examples a second, by step."""
-    rows = [{"step": s.step, "rate": s.examples_per_second} for s in trained.stretches]
+    rows = [{"step": r.step, "rate": r.examples_per_second} for r in history.records]
     base = chart(rows)
     x, y = _steps(), alt.Y("rate:Q", axis=number_axis("examples/s", ticks=4, grid=True))
     return figure(
         "chart-rate",
         "Examples a second",
-        "How fast training went between two checkpoints; the first stretch includes the start.",
+        "How fast training went between two checkpoints; the first of them includes the start.",
         [
-            *_resumed(trained),
+            *_resumed(history),
             base.mark_line(color=MUTED, strokeWidth=1).encode(x=x, y=y),
             base.mark_point(color=ACCENT, filled=True, size=50, opacity=1).encode(
                 x=x, y=y, tooltip=tips(step="step|,", rate="examples a second|,.0f")
@@ -69,13 +71,13 @@ def rate(trained: Trained) -> Figure:
     )
 
 
-def crosses(uses: Sequence[CrossUse]) -> Figure:
+def crosses(uses: Sequence[CrossUse], wording: Wording) -> Figure:
     """Used buckets and collisions of each hashed cross."""
     # A name may be as long as four columns; each gets a line of its own.
-    lines = max((use.name.count("_x_") for use in uses), default=0) + 1
+    lines = max((len(use.parents) for use in uses), default=1)
     rows = [
         {
-            "name": centred(use.name.replace("_x_", f"\n{TIMES} "), lines),
+            "name": centred(_BETWEEN_PARENTS.join(map(wording.title, use.parents)), lines),
             "used": use.used / use.buckets if use.buckets else None,
             "colliding": use.colliding,
             "expected": use.expected,
@@ -112,7 +114,7 @@ def crosses(uses: Sequence[CrossUse]) -> Figure:
 
 
 def _curve(
-    trained: Trained, id: str, title: str, unit: str, points: Sequence[tuple[int, float, float]]
+    history: History, id: str, title: str, unit: str, points: Sequence[tuple[int, float, float]]
 ) -> Figure:
     rows = [
         {"step": step, "split": split, "value": value}
@@ -127,19 +129,19 @@ def _curve(
         x=x,
         y=y,
         color=series("split", _SPLITS, dashed=True)["color"],
-        tooltip=tips(split="split", step="step|,", value=f"{unit}|.4f"),
+        tooltip=tips(split="split", step="step|,", value=f"{unit}|{AMOUNT}"),
     )
-    best = chart([{"step": trained.best_step, "text": f"best: {trained.best_step:,}"}])
+    best = chart([{"step": history.best_step, "text": f"best: {history.best_step:,}"}])
     last = max((step for step, *_ in points), default=0)
     # Near the right edge the label has no room on its right.
-    align, dx = ("right", -6) if trained.best_step > last * 0.6 else ("left", 6)
+    align, dx = ("right", -6) if history.best_step > last * 0.6 else ("left", 6)
     return figure(
         id,
         title,
         "Dashed is eval, solid is train; the upright line marks the exported checkpoint, where "
         "eval was best, a dotted one where training went on after it was killed.",
         [
-            *_resumed(trained),
+            *_resumed(history),
             best.mark_rule(color=BAD, strokeWidth=1.5).encode(x="step:Q"),
             best.mark_text(
                 color=INK,
@@ -157,10 +159,10 @@ def _curve(
     )
 
 
-def _resumed(trained: Trained) -> list[alt.Chart]:
+def _resumed(history: History) -> list[alt.Chart]:
     return [
         rule_at(x=step, strokeDash=[2, 3], strokeWidth=1.5).encode(x="x:Q")
-        for step in trained.resumed_from
+        for step in history.resumed_from
     ]
 
 

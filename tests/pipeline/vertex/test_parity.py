@@ -27,7 +27,7 @@ DIFFERENT = {
     ("Trainer", "custom_config.ai_platform_training_args"): "trains in a custom job there",
     ("Pusher", "push_destination"): "pushes to a folder here",
     ("Pusher", "custom_config"): "pushes to an endpoint there",
-    ("Report", "about"): "tells the settings and the command of its runner",
+    ("Report", "run_info"): "tells the settings and the command of its runner",
     ("Report", "metadata"): "Vertex AI lets no task read its metadata store",
 }
 """Execution properties that may differ, and why; nothing else may."""

@@ -21,17 +21,18 @@ from models.declaration import UNKNOWN
 from models.features import CROSSES, LABEL
 from models.judging import PUBLISHED
 from pipeline.settings import load_settings
-from report.collect.collector import gather
+from report.collect.collector import collect_facts
 from report.collect.lineage import Lineage
-from report.collect.run_artifacts import Found, Run
-from report.facts import ErrorGroup, Facts
-from report.run_info import About
+from report.collect.run_artifacts import RunArtifacts
+from report.facts import Artifact, ErrorGroup, Facts
+from report.run_info import RunInfo
 from schema.distances import SKEW, distances
 from schema.validation import read_schema, read_statistics
 
 pytestmark = pytest.mark.slow
 
 Births = dict[str, list[dict[str, Any]]]
+Artifacts = dict[str, Artifact]
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +59,12 @@ def _values(example: tf.train.Example) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def artifacts(runs: Runs) -> dict[str, Found]:
+def artifacts(runs: Runs) -> dict[str, Artifact]:
     return vars(runs.artifacts("first"))
 
 
 class TestVerdictAndSlices:
-    def test_slices_are_tfmas_the_worst_first(self, first: Facts, artifacts: dict[str, Found]):
+    def test_slices_are_tfmas_the_worst_first(self, first: Facts, artifacts: Artifacts):
         result = tfma.load_eval_result(artifacts["evaluation"].uri)
         expected = {
             tuple(key[0]) if key else ("", ""): metrics[""][""]
@@ -115,9 +116,10 @@ class TestVerdictAndSlices:
         assert tree.rmse < linear.rmse < mean
         assert tree.same_rows
         assert tree.source == f"learned from {len(labels['train']):,} examples"
-        published = [(p.model, p.rmse) for p in PUBLISHED]
-        references = first.verdict.references[-len(PUBLISHED) :]
-        assert [(r.name, r.rmse) for r in references] == published
+        published = first.verdict.references[-len(PUBLISHED) :]
+        assert [(r.name, r.rmse, r.mae) for r in published] == [
+            (p.model, p.rmse, p.mae) for p in PUBLISHED
+        ]
 
 
 def _read(metric: dict[str, Any]) -> tuple[float, tuple[float, float] | None]:
@@ -150,7 +152,7 @@ class TestErrors:
     def test_groups_are_of_the_examples_they_name(self, first: Facts, births: Births):
         assert first.errors
         weeks = Counter(b["gestation_weeks"] for b in births["eval"])
-        found = first.errors.by["gestation week"]
+        found = first.errors.by["gestation weeks"]
         assert {float(g.label): g.examples for g in found} == weeks
         term = [b[LABEL.name] for b in births["eval"] if b["gestation_weeks"] == 39]
         assert _group(found, "39").mean_label == pytest.approx(np.mean(term), rel=1e-5)
@@ -197,7 +199,7 @@ class TestData:
             assert number.deviation == pytest.approx(weights.std(), rel=1e-5)
             assert sum(n for *_, n in number.histogram) == pytest.approx(len(weights))
 
-    def test_distances_are_those_the_gate_measures(self, first: Facts, artifacts: dict[str, Found]):
+    def test_distances_are_those_the_gate_measures(self, first: Facts, artifacts: Artifacts):
         assert first.data
         statistics = artifacts["statistics"]
         by_split = read_statistics(statistics.uri, statistics.splits)
@@ -216,7 +218,7 @@ def _counted(births: list[dict], *names: str) -> list[tuple[dict, int]]:
 
 
 class TestTransformAndTraining:
-    def test_vocabularies_are_those_of_the_graph(self, first: Facts, artifacts: dict[str, Found]):
+    def test_vocabularies_are_those_of_the_graph(self, first: Facts, artifacts: Artifacts):
         assert first.transformed
         assets = Path(artifacts["transform_graph"].uri, "transform_fn", "assets")
         for category in categories():
@@ -256,7 +258,7 @@ class TestTransformAndTraining:
             colliding = sum(
                 n for n, is_shared in zip(joined.values(), shared, strict=True) if is_shared
             )
-            assert (use.name, use.buckets) == (cross.name, cross.buckets)
+            assert (use.parents, use.buckets) == (cross.parents, cross.buckets)
             assert use.combinations == len(joined)
             assert use.used == len(sizes)
             assert use.colliding == pytest.approx(np.mean(shared))
@@ -264,15 +266,15 @@ class TestTransformAndTraining:
             assert 0 <= use.expected < 1
         assert any(use.colliding > 0 for use in first.transformed.crosses)
 
-    def test_training_is_that_of_its_record(self, first: Facts, artifacts: dict[str, Found]):
-        assert first.trained
-        told = json.loads(Path(artifacts["training"].uri, "training.json").read_text())
-        assert first.trained.best_step == told["best_step"]
-        assert [s.eval_rmse for s in first.trained.stretches] == [
-            record["val_rmse"] for record in told["records"]
+    def test_training_is_that_of_its_record(self, first: Facts, artifacts: Artifacts):
+        assert first.training
+        record = json.loads(Path(artifacts["training"].uri, "training.json").read_text())
+        assert first.training.best_step == record["best_step"]
+        assert [r.val_rmse for r in first.training.records] == [
+            r["val_rmse"] for r in record["records"]
         ]
-        assert [s.step for s in first.trained.stretches] == [20, 40, 60]
-        assert first.trained.settings["batch size"] == "128"
+        assert [r.step for r in first.training.records] == [20, 40, 60]
+        assert first.training.batch_size == 128
 
 
 class TestProvenance:
@@ -311,11 +313,11 @@ class TestProvenance:
 class TestLess:
     """A run of which something is missing is told as far as it goes."""
 
-    def about(self, runs: Runs) -> About:
-        return runs.past("first").known()
+    def info(self, runs: Runs) -> RunInfo:
+        return runs.past("first").known_info()
 
     def test_what_vertex_gives_is_enough(self, first: Facts, runs: Runs):
-        facts = gather(runs.artifacts("first"), self.about(runs), "first", Lineage())
+        facts = collect_facts(runs.artifacts("first"), self.info(runs), "first", Lineage())
         assert facts.provenance.executions == ()
         assert replace(facts, made=first.made, provenance=first.provenance) == first
 
@@ -323,16 +325,16 @@ class TestLess:
         names = {"split_names": '["train", "eval"]'}
         run = runs.artifacts("first")
         two = {
-            part: Found(found.uri, {**found.properties, **names})
+            part: replace(found, properties={**found.properties, **names})
             for part, found in vars(run).items()
             if found is not None and part in ("examples", "statistics", "anomalies")
         }
-        facts = gather(replace(run, **two), self.about(runs), "first", Lineage())
+        facts = collect_facts(replace(run, **two), self.info(runs), "first", Lineage())
         assert facts.data and set(facts.data.rows) == {"train", "eval"}
         assert set(facts.data.skew) == {"eval"}
         assert facts.verdict == first.verdict
 
     def test_nothing_at_all(self, runs: Runs):
-        facts = gather(Run(), self.about(runs), "empty", Lineage())
+        facts = collect_facts(RunArtifacts(), self.info(runs), "empty", Lineage())
         assert facts.verdict.outcome == "not evaluated"
-        assert facts.data is facts.errors is facts.transformed is facts.trained is None
+        assert facts.data is facts.errors is facts.transformed is facts.training is None

@@ -10,7 +10,7 @@ from tfx.orchestration.kubeflow.v2 import compiler_utils
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils
 from tfx.types import standard_artifacts
 
-from report.collect.run_artifacts import Run
+from report.collect.run_artifacts import RunArtifacts
 from report.collect.verdict import blessed, pushed_to
 
 
@@ -29,7 +29,7 @@ def in_container(kind: type, metadata: dict[str, object]) -> list:
 
 
 def test_properties_are_read_as_vertex_ai_gives_them():
-    run = Run.from_inputs(
+    run = RunArtifacts.from_inputs(
         {
             "examples": in_container(standard_artifacts.Examples, {"split_names": '["train"]'}),
             "blessing": in_container(standard_artifacts.ModelBlessing, {"blessed": 1.0}),
@@ -46,4 +46,4 @@ def test_properties_are_read_as_vertex_ai_gives_them():
 
 def test_a_model_that_is_not_blessed_is_read_so():
     blessing = in_container(standard_artifacts.ModelBlessing, {"blessed": 0.0})
-    assert blessed(Run.from_inputs({"blessing": blessing})) is False
+    assert blessed(RunArtifacts.from_inputs({"blessing": blessing})) is False

@@ -76,6 +76,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "first": render(example_facts.without_baseline()),
         "stopped": render(example_facts.stopped()),
         "nothing": render(example_facts.nothing()),
+        "trips": render(example_facts.of_trips()),
         "comparison": render_comparison(rich, example_facts.stopped()),
     }
     for name, text in pages.items():
@@ -97,7 +98,7 @@ def phone(browser: Browser, files: dict[str, Path]) -> Iterator[Opened]:
     context.close()
 
 
-@pytest.mark.parametrize("name", ["rich", "first", "stopped", "nothing", "comparison"])
+@pytest.mark.parametrize("name", ["rich", "first", "stopped", "nothing", "trips", "comparison"])
 def test_it_opens_without_a_request_or_a_complaint(
     browser: Browser, files: dict[str, Path], name: str
 ) -> None:

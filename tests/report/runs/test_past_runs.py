@@ -19,7 +19,7 @@ from pipeline.cli.console import log_to
 from pipeline.local import report
 from report.collect.lineage import RUN, read_lineage
 from report.facts import Facts
-from report.runs.past_runs import open_metadata, past_runs, remember
+from report.runs.run_records import RunRecords, open_metadata
 from schema.propose import CURATED
 
 pytestmark = pytest.mark.slow
@@ -70,7 +70,7 @@ def test_the_page_is_an_artifact_that_consoles_show(runs: Runs, first: Facts):
     lineage = read_lineage(open_metadata(runs.root), "first")
     (page,) = (a for a in lineage.artifacts.values() if a.type == "system.HTML")
     assert page.uri.endswith("/report.html")
-    assert lineage.properties[page.id]["outcome"] == "blessed"
+    assert page.properties["outcome"] == "blessed"
     text = Path(page.uri).read_text()
     assert "first" in text and f"{first.slices[0].rmse.value:.4f}" in text
 
@@ -78,9 +78,9 @@ def test_the_page_is_an_artifact_that_consoles_show(runs: Runs, first: Facts):
 def test_a_model_that_is_not_blessed(runs: Runs, bad: Facts):
     verdict = bad.verdict
     assert verdict.outcome == "not blessed"
-    (crossing,) = verdict.crossings
-    assert (crossing.metric, crossing.place, crossing.bound) == ("RMSE", "all examples", 0.3)
-    assert verdict.overall and crossing.value == pytest.approx(verdict.overall.rmse.value)
+    (violation,) = verdict.violations
+    assert (violation.metric, violation.feature, violation.bound) == ("RMSE", "", 0.3)
+    assert verdict.overall and violation.value == pytest.approx(verdict.overall.rmse.value)
     assert re.search(r"all examples: RMSE is \d\.\d+ lb; 0\.300 is allowed", verdict.sentence)
     assert verdict.pushed_to is None
     states = {e.component: e.state for e in bad.provenance.executions}
@@ -103,7 +103,7 @@ def test_a_run_that_the_gate_stopped(runs: Runs, stopped: Facts):
     assert {f.feature for f in stopped.data.findings if f.severity == "error"} == {"plurality"}
     assert re.search(r'^\+ +value: "Twins\(2\)"$', stopped.data.schema_diff, re.MULTILINE)
     assert stopped.slices == ()
-    assert stopped.errors is stopped.trained is stopped.transformed is None
+    assert stopped.errors is stopped.training is stopped.transformed is None
     states = {e.component: e.state for e in stopped.provenance.executions}
     assert states["AnomalyGate"] == "failed" and "Transform" not in states
     assert "Twins(2)" in runs.page("stopped")
@@ -119,7 +119,7 @@ def test_a_run_in_which_something_failed(runs: Runs, failed: Facts):
 def test_a_run_that_ended_before_the_evaluation(runs: Runs, partial: Facts):
     assert partial.verdict.outcome == "not evaluated"
     assert partial.transformed and partial.data
-    assert partial.errors is partial.trained is None
+    assert partial.errors is partial.training is None
     assert "Not evaluated" in runs.page("partial")
 
 
@@ -218,9 +218,11 @@ def test_a_run_of_another_version_is_listed_and_says_that_it_is_not_known(tmp_pa
     config.sqlite.filename_uri = str(tmp_path / "metadata.sqlite")
     store = mlmd.MetadataStore(config)
     kind = store.put_context_type(metadata_store_pb2.ContextType(name=RUN))
-    store.put_contexts([metadata_store_pb2.Context(type_id=kind, name="older")])
-    remember(store, "older", about='{"pipeline": "natality", "what": "it was"}', outcome="blessed")
-    past = past_runs(open_metadata(tmp_path))["older"]
+    older = metadata_store_pb2.Context(type_id=kind, name="older")
+    older.custom_properties["info"].string_value = '{"pipeline": "natality", "what": "it was"}'
+    older.custom_properties["outcome"].string_value = "blessed"
+    store.put_contexts([older])
+    past = RunRecords.open(tmp_path).read()["older"]
     assert past.outcome == "blessed"
     with pytest.raises(UserError, match="another version of this project"):
-        past.known()
+        past.known_info()

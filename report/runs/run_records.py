@@ -1,0 +1,221 @@
+"""What came of the runs on this machine: begun, ended and read here and nowhere else.
+
+ML Metadata keeps a record of each run beside TFX's own: what the runner knew when it began, and
+what came of it, be it that a component failed. A list of runs is to come at once: what loads TFX
+and TFMA is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2
+from pydantic import ValidationError
+
+from common.errors import UserError
+from common.files import write_atomically
+from report.collect.lineage import RUN, read_lineage
+from report.collect.run_artifacts import RunArtifacts
+from report.run_info import RunInfo
+
+if TYPE_CHECKING:
+    from report.facts import Facts
+    from report.runs.summary import RunSummary
+
+RECORD = "run_record"
+"""Type of the contexts that hold the records. TFX's own begin with a run's first component only."""
+
+UNFINISHED = "unfinished"
+"""What came of a run that has not ended, or was stopped or killed."""
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A run that was.
+
+    Attributes:
+        run_id: Its name.
+        began: When it began.
+        info: What the runner knew of it; None if another version of the project made it.
+        outcome: The verdict in a word, or `UNFINISHED`.
+        examples: Examples over all splits; None if it did not get to count them.
+        rmse: Over all examples of the eval split; None before the evaluation.
+        failure: What failed, a sentence.
+    """
+
+    run_id: str
+    began: datetime.datetime
+    info: RunInfo | None
+    outcome: str
+    examples: int | None
+    rmse: float | None
+    failure: str | None
+
+    def known_info(self) -> RunInfo:
+        """What the runner knew of it.
+
+        Raises:
+            UserError: If that is not known.
+        """
+        if self.info is None:
+            raise UserError(
+                f"The settings of run {self.run_id} are not known: another version of this "
+                "project made it.",
+                "Run local_runner.py again: it continues with what is done.",
+            )
+        return self.info
+
+
+class RunRecords:
+    """The records of the runs on a run root, and their pages.
+
+    Args:
+        store: ML Metadata of the run root.
+        run_root: The run root; its folder `reports` is for pages of runs that did not get to write
+            their own.
+    """
+
+    def __init__(self, store: mlmd.MetadataStore, run_root: Path) -> None:
+        self._store = store
+        self._pages = run_root.resolve() / "reports"
+
+    @classmethod
+    def open(cls, run_root: Path) -> RunRecords:
+        """Opens the records of a run root, to read.
+
+        Raises:
+            UserError: If there are none, or they can't be read.
+        """
+        return cls(open_metadata(run_root), run_root)
+
+    def begin(self, run_id: str, info: RunInfo) -> None:
+        """Records that a run begins."""
+        self._write(run_id, info=info.to_json())
+
+    def end(self, run_id: str, failure: str | None = None) -> RunSummary:
+        """Records what came of a run, and sees to it that it has a page.
+
+        Args:
+            run_id: The run.
+            failure: What failed, a sentence; None if nothing did.
+        """
+        from report.runs.summary import summarise
+
+        if failure is not None:
+            self._write(run_id, failure=failure)
+        run = RunArtifacts.from_lineage(read_lineage(self._store, run_id))
+        if run.page is not None:
+            page, outcome = run.page.uri, run.page.properties["outcome"]
+        else:
+            facts = self.facts(self.read()[run_id])
+            page, outcome = str(self.write_page(facts)), facts.verdict.outcome
+        summary = summarise(run, page)
+        self._write(run_id, outcome=outcome, examples=sum(summary.rows.values()))
+        if summary.overall is not None:
+            self._write(run_id, rmse=summary.overall.rmse.value)
+        return summary
+
+    def read(self) -> dict[str, PastRun]:
+        """The runs there were, the newest first, by name."""
+        # Other versions of the project wrote what they had to say on TFX's own contexts.
+        found = {
+            c.name: c for kind in (RUN, RECORD) for c in self._store.get_contexts_by_type(kind)
+        }
+        newest_first = sorted(found.values(), key=lambda c: -c.create_time_since_epoch)
+        return {context.name: _past_run(context) for context in newest_first}
+
+    def facts(self, past: PastRun) -> Facts:
+        """Reads the facts of a run.
+
+        Raises:
+            UserError: If what the runner knew of it is not known.
+        """
+        from report.collect.collector import collect_facts
+
+        info = past.known_info()
+        lineage = read_lineage(self._store, past.run_id)
+        run = RunArtifacts.from_lineage(lineage)
+        return collect_facts(run, info, past.run_id, lineage, past.failure)
+
+    def page(self, past: PastRun) -> Path | None:
+        """The page of a run: its own, or one that was made since; None if there is none yet."""
+        own = RunArtifacts.from_lineage(read_lineage(self._store, past.run_id)).page
+        places = ([Path(own.uri)] if own else []) + [self._file(past.run_id)]
+        return next((place for place in places if place.exists()), None)
+
+    def write_page(self, facts: Facts) -> Path:
+        """Writes the page of a run into the folder of pages."""
+        from report.render.page import render
+
+        return write_atomically(self._file(facts.run_id), render(facts))
+
+    def write_comparison(self, a: Facts, b: Facts) -> Path:
+        """Writes the page that compares two runs into the folder of pages."""
+        from report.render.page import render_comparison
+
+        return write_atomically(self._file(f"{a.run_id}-and-{b.run_id}"), render_comparison(a, b))
+
+    def _file(self, name: str) -> Path:
+        return self._pages / f"{name}.html"
+
+    def _write(self, run_id: str, **values: str | float) -> None:
+        kind = self._store.put_context_type(metadata_store_pb2.ContextType(name=RECORD))
+        context = self._store.get_context_by_type_and_name(RECORD, run_id)
+        context = context or metadata_store_pb2.Context(type_id=kind, name=run_id)
+        for name, value in values.items():
+            kind = "string_value" if isinstance(value, str) else "double_value"
+            setattr(context.custom_properties[name], kind, value)
+        self._store.put_contexts([context])
+
+
+def open_metadata(run_root: Path) -> mlmd.MetadataStore:
+    """Opens ML Metadata of a run root, to read.
+
+    Raises:
+        UserError: If there is none, or it can't be read.
+    """
+    file = run_root / "metadata.sqlite"
+    if not file.is_file():
+        raise UserError(
+            f"There has been no run in {run_root}.",
+            "Run local_runner.py first, or name another folder with --run-root.",
+        )
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = str(file.resolve())
+    config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
+    try:
+        return mlmd.MetadataStore(config)
+    except (mlmd.errors.StatusError, RuntimeError) as error:
+        raise UserError(
+            f"{file} can't be read ({error}).",
+            "Move it away, or name another folder with --run-root.",
+        ) from error
+
+
+def _past_run(context: metadata_store_pb2.Context) -> PastRun:
+    values = {
+        name: getattr(value, value.WhichOneof("value"))
+        for name, value in context.custom_properties.items()
+    }
+    began = context.create_time_since_epoch / 1000
+    return PastRun(
+        run_id=context.name,
+        began=datetime.datetime.fromtimestamp(began, datetime.timezone.utc),
+        info=_info(values.get("info")),
+        outcome=values.get("outcome", UNFINISHED),
+        examples=int(values["examples"]) if "examples" in values else None,
+        rmse=values.get("rmse"),
+        failure=values.get("failure"),
+    )
+
+
+def _info(text: str | None) -> RunInfo | None:
+    """What the runner knew; None if it is in the form of another version of the project."""
+    try:
+        return RunInfo.from_json(text) if text else None
+    except ValidationError:
+        return None

@@ -2,12 +2,11 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-UV_VERSION := 0.13.9
 PY := .venv/bin/python
 INSTALLED := .venv/.installed
 ARGS ?=
 
-.PHONY: help run test chromium test-cloud test-bigquery lint format bench notebook tensorboard lock
+.PHONY: help run test chromium test-cloud test-bigquery test-stack lint format bench notebook tensorboard lock
 .PHONY: clean
 
 help: ## Show this list
@@ -16,7 +15,7 @@ help: ## Show this list
 run: $(INSTALLED) ## Set up, then run the whole pipeline here; ARGS="--help" tells the options
 	@$(PY) local_runner.py $(ARGS)
 
-test: $(INSTALLED) chromium ## Set up, then run all tests but the next two; ARGS="-k name" chooses
+test: $(INSTALLED) chromium ## Set up, then run all tests but the next three; ARGS="-k name" chooses
 	$(PY) -m pytest -m "not cloud" $(ARGS)
 
 test-cloud: $(INSTALLED) ## Prove that image, Dataflow jobs and the whole pipeline work, on this machine
@@ -34,6 +33,9 @@ chromium:
 
 test-bigquery: $(INSTALLED) .venv-bigquery/.installed ## Prove that both ingestion engines make the same examples
 	BQEMULATOR_PYTHON=.venv-bigquery/bin/python $(PY) -m pytest tests/bigquery $(ARGS)
+
+test-stack: ## Prove that the project works on the other stack too, on this machine
+	@python3 stacks/prove.py
 
 lint: $(INSTALLED) ## Check style and types
 	$(PY) -m ruff check
@@ -61,25 +63,11 @@ lock: $(INSTALLED) ## Resolve setup.py anew, for Python 3.10 to 3.13
 		--no-emit-index-url --no-annotate --no-header --output-file tests/bigquery/requirements.lock
 
 clean: ## Remove the environments, all runs and rehearsals
-	rm -rf .venv .venv-bigquery runs rehearsal
+	rm -rf .venv .venv-bigquery .stack runs rehearsal
 
-# The tfx 1.16 stack needs Python 3.10. uv comes from the lock too; a first one is fetched to read it.
+# The newest Python that fits this machine, and the stack for it; says which, and why.
 $(INSTALLED): requirements.lock
-	@for python in python3.10 "$$(uv python find 3.10 2>/dev/null)"; do \
-		"$$python" -c 'import ensurepip, venv' 2>/dev/null && break; python=; \
-	done; \
-	if [ -z "$$python" ]; then \
-		echo "Python 3.10 is missing: the tfx 1.16 stack runs on no other. Install it, for example with" >&2; \
-		echo "'pyenv install 3.10', 'uv python install 3.10' or 'apt install python3.10-venv', and try again." >&2; \
-		exit 1; \
-	fi; \
-	set -e; \
-	echo "Setting up .venv with $$python (about a minute, 3.5 GB)"; \
-	rm -rf .venv; \
-	"$$python" -m venv .venv; \
-	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
-	.venv/bin/uv pip sync --quiet --python $(PY) --compile-bytecode requirements.lock; \
-	touch $@
+	@python3 stacks/install.py .venv
 
 .venv-bigquery/.installed: tests/bigquery/requirements.lock $(INSTALLED)
 	@echo "Setting up .venv-bigquery for the emulator, which needs Python 3.11 or newer"

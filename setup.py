@@ -9,6 +9,7 @@ from setuptools import find_packages, setup
 
 PY310 = "python_version < '3.11'"
 PY311 = "python_version >= '3.11'"
+PY312 = "python_version >= '3.12'"
 
 setup(
     name="natality-tfx",
@@ -29,6 +30,7 @@ setup(
         # The stack itself. Extras of TFX bring the Kubeflow compiler that Vertex AI needs.
         f"tfx[kfp]==1.16.0; {PY310}",
         f"tfx[kfp]==1.21.0; {PY311}",
+        f"kfp>=2.6,<2.17; {PY312}",  # The extra of tfx 1.21 asks for it below Python 3.12 only.
         "tensorflow",
         "tensorflow-transform",
         "tensorflow-data-validation",
@@ -57,6 +59,8 @@ setup(
         "cronsim",
         # Answers a rehearsal's containers as Vertex AI would.
         "werkzeug>=3",
+        # Beam's boot program asks it what a Dataflow worker has installed.
+        "pip",
         # tensorflow-hub and kfp of the 1.16 stack still import pkg_resources.
         f"setuptools<81; {PY310}",
     ],

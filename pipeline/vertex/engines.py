@@ -72,18 +72,11 @@ def _dataflow(settings: VertexSettings) -> list[str]:
         # Held by the service itself, whatever becomes of the task that started the job.
         "dataflow_service_options": f"max_workflow_runtime_walltime_seconds={seconds}",
         "pickle_library": "cloudpickle",
-        **_package(settings),
+        "sdk_container_image": settings.workers_image,
     }
     flags = [f"--{name}={value}" for name, value in options.items() if value is not None]
     flags += [f"--labels={name}={value}" for name, value in sorted(settings.labels.items())]
     return flags if settings.dataflow_public_ips else [*flags, "--no_use_public_ips"]
-
-
-def _package(settings: VertexSettings) -> dict[str, str]:
-    """How workers come by our code and what it needs."""
-    if settings.dataflow_setup_file:
-        return {"setup_file": settings.dataflow_setup_file}
-    return {"sdk_container_image": settings.dataflow_image or settings.image}
 
 
 def _to_endpoint(settings: VertexSettings) -> dict[str, Any]:

@@ -90,13 +90,9 @@ class VertexSettings(Settings):
         180, ge=10, le=10_000, description="minutes after which Dataflow cancels a job"
     )
     dataflow_image: resource_names.Image | None = Field(
-        None, description="container image of the workers; by default, image"
-    )
-    dataflow_setup_file: str | None = Field(
         None,
-        pattern=r"/.*setup\.py",
-        description="path of setup.py in the image, for workers that install the project onto "
-        "Beam's own image; by default, they run dataflow_image and install nothing",
+        description="container image of the workers; by default, that of image's name with "
+        "-workers before the tag",
     )
 
     scale: str = Field(
@@ -161,6 +157,15 @@ class VertexSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _check_workers_image(self) -> VertexSettings:
+        if "@" in self.image and not self.dataflow_image:
+            raise ValueError(
+                "image is named by its digest, and that of the workers has another: "
+                "dataflow_image must be set too"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_regions(self) -> VertexSettings:
         for name in ("dataflow_subnetwork", "tensorboard"):
             place = getattr(self, name)
@@ -185,6 +190,12 @@ class VertexSettings(Settings):
         """
         address = self.addresses.get(service, ADDRESSES[service])
         return address.format(region=self.region, registry=registry)
+
+    @property
+    def workers_image(self) -> str:
+        """Container image of Dataflow's workers."""
+        name, _, tag = self.image.rpartition(":")
+        return self.dataflow_image or f"{name}-workers:{tag}"
 
     @property
     def all_scales(self) -> dict[str, Scale]:

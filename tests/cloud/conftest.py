@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,10 +61,7 @@ def image_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def workers(image_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Workers:
     """Workers with the locked dependencies and without our package."""
     folder = tmp_path_factory.mktemp("workers")
-    # A copy by links, in seconds; the image stays as it is.
-    image_environment = image_python.parents[1]
-    shutil.copytree(image_environment, folder / "venv", symlinks=True, copy_function=os.link)
-    workers = Workers(folder / "venv" / "bin" / "python", folder)
+    workers = Workers.copied(image_python.parents[1], folder)
     workers.uninstall("natality-tfx")
     assert workers.has("tfx")
     assert not workers.has("models")

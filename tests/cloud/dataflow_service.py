@@ -1,7 +1,7 @@
 """Dataflow on loopback: takes jobs as the service does, and runs what was staged for them.
 
-A job runs as it would there: its pipeline is read from the bucket, what it staged is installed into
-the workers' environment, and workers are started in it. Beam's own runner hands out the work.
+A job runs as it would there: its pipeline is read from the bucket, and workers are started in their
+environment. Beam's own runner hands out the work.
 """
 
 from __future__ import annotations
@@ -125,8 +125,6 @@ class Dataflow:
         state = "JOB_STATE_FAILED"
         try:
             staged = self.staged(job)
-            packages = [staged[package["name"]] for package in job.pool.get("packages", [])]
-            self.workers.install([file for file in packages if file.name.endswith(".tar.gz")])
             done, job.log = self.workers.run(staged["pipeline.pb"], job.options)
             state = "JOB_STATE_DONE" if done else "JOB_STATE_FAILED"
         finally:  # Whatever happens, the client waits for no job that is over.

@@ -8,11 +8,17 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
+
+PYTHON = ".".join(map(str, sys.version_info[:2]))
+OLDER = {"PYTHON": "3.10", "BEAM": "2.60.0", "DEBIAN": "bookworm"}
+"""Build arguments for the older stack, as the Dockerfile's head names them."""
+HERE = OLDER if OLDER["PYTHON"] == PYTHON else {}
+"""Build arguments for the stack of the Python that runs the tests."""
 
 
 @dataclass
@@ -28,24 +34,28 @@ class Stage:
         return [text for kind, text in self.steps if kind == instruction]
 
 
-def stages() -> dict[str, Stage]:
-    """The stages by name; the last is called `final`. Build arguments have their defaults."""
+def stages(chosen: Mapping[str, str] = HERE) -> dict[str, Stage]:
+    """The stages by name; the last is called `final`.
+
+    Args:
+        chosen: Build arguments; those that are missing have their defaults.
+    """
     arguments: dict[str, str] = {}
     found: dict[str, Stage] = {}
     stage: Stage | None = None
     for kind, text in _instructions((CHECKOUT / "Dockerfile").read_text(encoding="utf-8")):
         if kind == "ARG" and stage is None:
             name, _, default = text.partition("=")
-            arguments[name] = default
+            arguments[name] = chosen.get(name, default)
         elif kind == "FROM":
-            base, _, name = text.partition(" AS ")
-            for argument, default in arguments.items():
-                base = base.replace(f"${{{argument}}}", default)
+            base, _, name = _filled(text, arguments).partition(" AS ")
             stage = Stage(name or "final", base)
             found[stage.name] = stage
         else:
             assert stage is not None, f"{kind} comes before any FROM"
-            stage.steps.append((kind, text))
+            # Those that a stage does not ask for have no value in it.
+            asked = {name: arguments[name] for name in stage.texts("ARG")}
+            stage.steps.append((kind, _filled(text, asked)))
     return found
 
 
@@ -103,6 +113,12 @@ def build(root: Path) -> Path:
             )
             assert ended.returncode == 0, f"{command}\n{ended.stdout}"
     return root / "opt" / "venv" / "bin" / "python"
+
+
+def _filled(text: str, arguments: Mapping[str, str]) -> str:
+    for name, value in arguments.items():
+        text = text.replace(f"${{{name}}}", value)
+    return text
 
 
 def _instructions(dockerfile: str) -> Iterator[tuple[str, str]]:

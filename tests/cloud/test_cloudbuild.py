@@ -82,18 +82,24 @@ def test_all_fields_are_known_and_all_values_there(build: Build):
 
 def test_steps_come_in_the_order_that_they_need(build: Build):
     assert [step.id for step in build.steps] == [
-        *("test", "build", "push", "prepare", "compile", "submit"),
+        *("test", "build", "build-workers", "push", "push-workers"),
+        *("prepare", "compile", "submit"),
     ]
     steps = {step.id: step for step in build.steps}
     image = f"us-central1-docker.pkg.dev/{BUILT_IN['PROJECT_ID']}/natality/natality:b-1"
     assert image in steps["build"].args
     assert steps["push"].args == ["push", image]
+    workers = image.replace(":b-1", "-workers:b-1")
+    assert workers in steps["build-workers"].args
+    assert steps["push-workers"].args == ["push", workers]
+    for step in (steps["build"], steps["build-workers"]):
+        assert step.args[step.args.index("--target") + 1] in stages()
     assert steps["compile"].name == steps["submit"].name == image
 
 
 def test_tests_run_on_the_python_of_the_image_by_targets_there_are(build: Build):
     test = build.steps[0]
-    assert test.name == stages()["build"].base
+    assert test.name == stages({})["build"].base
     assert test.entrypoint == "make"
     ended = subprocess.run(
         ["make", "--dry-run", *test.args], cwd=CHECKOUT, capture_output=True, text=True, check=False
@@ -112,6 +118,7 @@ def test_the_image_s_commands_are_ones_that_the_runner_takes(
     assert start == ["-m", "vertex_runner"]
     compiled, *_ = load_command(VertexSettings, [command, flag, output], COMMANDS)
     assert compiled.image == steps["compile"].name
+    assert compiled.workers_image == steps["push-workers"].args[-1]
     assert build.artifacts.objects.paths == [output]
     made = steps["prepare"].args[-1]
     assert output.startswith(f"{made}/")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from compiled import ACCOUNT, BUCKET, IMAGE, PROJECT, command, compiled, output_properties
 from dataflow_service import Dataflow, Job
+from workers import Workers
 
 CHECKOUT = Path(__file__).parents[2]
 SUBNETWORK = f"https://www.googleapis.com/compute/v1/projects/{PROJECT}/regions/us-central1/subnetworks/inner"
@@ -81,7 +81,7 @@ def without_package(
     credentials: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Ended:
-    """Workers that run the image, on one that lacks our package."""
+    """Workers of an image that lacks our package."""
     folder = tmp_path_factory.mktemp("without")
     flags = ["--dataflow-machine-type", "n2-standard-2", "--dataflow-workers", "2"]
     flags += ["--dataflow-max-workers", "7", "--dataflow-disk", "40", "--labels", "team=births"]
@@ -91,16 +91,17 @@ def without_package(
 
 @pytest.fixture(scope="module")
 def with_package(
-    without_package: Ended,  # Comes first: it needs workers that have nothing of ours yet.
     dataflow: Dataflow,
+    image_python: Path,
     artifacts: dict[str, Path],
     credentials: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Ended:
-    """Workers on Beam's image, which install what the job staged."""
+    """Workers of the image as it is."""
     folder = tmp_path_factory.mktemp("with")
-    setup = ["--dataflow-setup-file", str(CHECKOUT / "setup.py"), "--dataflow-public-ips"]
-    return evaluate(dataflow, artifacts, credentials, folder, *setup)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataflow, "workers", Workers(image_python, folder))
+        return evaluate(dataflow, artifacts, credentials, folder, "--dataflow-public-ips")
 
 
 def test_the_job_asks_for_the_workers_that_the_settings_name(without_package: Ended):
@@ -114,9 +115,10 @@ def test_the_job_asks_for_the_workers_that_the_settings_name(without_package: En
     assert pool["diskSizeGb"] == 40
     assert pool["subnetwork"] == SUBNETWORK
     assert pool["ipConfiguration"] == "WORKER_IP_PRIVATE"
-    assert pool["workerHarnessContainerImage"] == IMAGE
+    workers_image = IMAGE.replace(":", "-workers:")
+    assert pool["workerHarnessContainerImage"] == workers_image
     (container,) = pool["sdkHarnessContainerImages"]
-    assert container["containerImage"] == IMAGE
+    assert container["containerImage"] == workers_image
 
 
 def test_the_job_says_who_pays_who_it_is_and_when_it_must_end(without_package: Ended):
@@ -131,7 +133,7 @@ def test_the_job_says_who_pays_who_it_is_and_when_it_must_end(without_package: E
     assert request["labels"]["tfx_executor"].startswith("tfx-components-evaluator")
 
 
-def test_workers_that_run_the_image_install_nothing(without_package: Ended):
+def test_workers_install_nothing(without_package: Ended):
     packages = without_package.job.pool["packages"]
     assert [package["name"] for package in packages] == [NOTE]
     assert set(without_package.staged) == {"pipeline.pb", NOTE}
@@ -145,17 +147,11 @@ def test_the_task_fails_where_workers_lack_our_package(without_package: Ended):
     assert "No module named 'models'" in without_package.log
 
 
-def test_workers_without_the_image_get_our_package(with_package: Ended):
-    pool = with_package.job.pool
-    assert {package["name"] for package in pool["packages"]} == {"workflow.tar.gz", NOTE}
-    assert "ipConfiguration" not in pool  # Dataflow's own default: public addresses.
-    assert pool["workerHarnessContainerImage"].endswith("beam_python3.10_sdk:2.60.0")
-    with tarfile.open(with_package.staged["workflow.tar.gz"]) as package:
-        held = {name.partition("/")[2] for name in package.getnames()}
-    assert {"models/metrics.py", "data/natality.sql", "schema/schema.pbtxt"} <= held
+def test_workers_may_have_public_addresses(with_package: Ended):
+    assert "ipConfiguration" not in with_package.job.pool  # As is Dataflow's own default.
 
 
-def test_workers_that_install_it_run_the_job_to_a_blessing(with_package: Ended, dataflow: Dataflow):
+def test_workers_of_the_image_run_the_job_to_a_blessing(with_package: Ended, dataflow: Dataflow):
     assert with_package.status == 0, with_package.log[-5000:]
     assert with_package.job.state == "JOB_STATE_DONE"
     folder = with_package.folder

@@ -18,13 +18,14 @@ from common.environment import IMAGE
 ENTRY_POINT = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
 
 
-def locked() -> dict[str, str]:
-    """Version by name, for the Python that runs this."""
+def locked(python: str = image.PYTHON) -> dict[str, str]:
+    """Version by name, for a Python."""
+    environment = {"python_version": python, "python_full_version": f"{python}.0"}
     found = {}
     for line in (CHECKOUT / "requirements.lock").read_text(encoding="utf-8").splitlines():
         if line and not line.startswith((" ", "#")):
             requirement = Requirement(line.removesuffix("\\"))
-            if requirement.marker is None or requirement.marker.evaluate():
+            if requirement.marker is None or requirement.marker.evaluate(environment):
                 (version,) = requirement.specifier
                 found[canonicalize_name(requirement.name)] = version.version
     return found
@@ -43,49 +44,43 @@ def run(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProc
     )
 
 
-def test_the_versions_are_those_of_the_lock():
-    python = (CHECKOUT / ".python-version").read_text().strip()
-    makefile = (CHECKOUT / "Makefile").read_text()
-    uv = re.search(r"^UV_VERSION := (\S+)", makefile, re.MULTILINE)
+@pytest.mark.parametrize(
+    ("arguments", "python", "debian"), [({}, "3.13", "trixie"), (image.OLDER, "3.10", "bookworm")]
+)
+def test_the_versions_are_those_of_the_lock(arguments: dict[str, str], python: str, debian: str):
+    stages = image.stages(arguments)
+    versions = locked(python)
+    assert stages["uv"].base == f"ghcr.io/astral-sh/uv:{versions['uv']}"
+    assert stages["beam"].base == f"apache/beam_python{python}_sdk:{versions['apache-beam']}"
+    assert stages["build"].base == f"python:{python}-{debian}"
+    assert stages["tasks"].base == f"python:{python}-slim-{debian}"
+    assert f"uv venv --python python{python} /opt/venv" in stages["build"].texts("RUN")
+
+
+def test_the_older_stack_is_named_at_the_head_of_the_file():
+    head = (CHECKOUT / "Dockerfile").read_text(encoding="utf-8").partition("\nARG")[0]
+    assert dict(re.findall(r"--build-arg (\w+)=(\w+(?:\.\w+)*)", head)) == image.OLDER
+
+
+def test_tasks_run_as_a_user_of_their_own_and_so_does_what_is_built_by_default():
     stages = image.stages()
-    beam = locked()["apache-beam"]
-    assert uv
-    assert stages["uv"].base == f"ghcr.io/astral-sh/uv:{uv[1]}"
-    assert stages["beam"].base == f"apache/beam_python{python}_sdk:{beam}"
-    assert stages["build"].base == f"python:{python}-bookworm"
-    assert stages["final"].base == f"python:{python}-slim-bookworm"
-
-
-def test_containers_run_as_a_user_of_their_own():
-    final = image.stages()["final"]
-    (user,) = final.texts("USER")
-    (made,) = (text for text in final.texts("RUN") if text.startswith("useradd"))
+    tasks = stages["tasks"]
+    (user,) = tasks.texts("USER")
+    (made,) = (text for text in tasks.texts("RUN") if text.startswith("useradd"))
     assert made.split()[-1] == user
-    assert final.steps[-1][0] == "ENTRYPOINT"
-    assert final.steps.index(("USER", user)) > max(
-        place for place, (kind, _) in enumerate(final.steps) if kind in ("RUN", "COPY")
+    assert tasks.steps.index(("USER", user)) > max(
+        place for place, (kind, _) in enumerate(tasks.steps) if kind in ("RUN", "COPY")
     )
+    assert stages["final"] == image.Stage("final", "tasks")
 
 
-def test_dataflow_starts_workers_in_our_environment():
-    final = image.stages()["final"]
-    assert json.loads(final.texts("ENTRYPOINT")[0]) == ["/opt/apache/beam/boot"]
-    assert "--from=beam /opt/apache/beam /opt/apache/beam" in final.texts("COPY")
-    (variables,) = final.texts("ENV")
-    assert "PATH=/opt/venv/bin:$PATH" in variables.split()
-    assert "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1" in variables.split()
+def test_the_two_targets_have_the_same_environment():
+    (variables,) = image.stages()["tasks"].texts("ENV")
     assert IMAGE.items() <= dict(pair.split("=", 1) for pair in variables.split()).items()
-
-
-def test_beam_can_build_the_package_where_the_settings_look_for_it():
-    example = (CHECKOUT / "vertex.toml.example").read_text(encoding="utf-8")
-    setup = re.search(r'dataflow_setup_file = "(.*)/setup.py"', example)
-    assert setup
-    final = image.stages()["final"]
-    (user,) = final.texts("USER")
-    # As its owner: building leaves files beside the sources.
-    assert f"--from=build --chown={user} {setup[1]} {setup[1]}" in final.texts("COPY")
-    assert image.stages()["build"].texts("WORKDIR") == [setup[1]]
+    workers = image.stages()["workers"]
+    assert workers.base == "tasks"
+    assert not workers.texts("RUN")
+    assert workers.texts("COPY") == ["--from=beam /opt/apache/beam /opt/apache/beam"]
 
 
 def test_all_rooms_of_the_package_and_no_more_get_into_the_image(tmp_path: Path):

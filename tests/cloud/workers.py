@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,15 +26,17 @@ class Workers:
     python: Path
     folder: Path
 
-    def install(self, packages: Sequence[Path]) -> None:
-        """Installs what a job staged, as a container's boot program does; needs no network."""
-        if packages:
-            options = ["--no-deps", "--no-build-isolation", "--offline", "--reinstall"]
-            self._uv("install", *options, *map(str, packages))
+    @classmethod
+    def copied(cls, environment: Path, folder: Path) -> Workers:
+        """Workers of a copy of an environment; by links, in seconds: the other stays as it is."""
+        shutil.copytree(environment, folder / "venv", symlinks=True, copy_function=os.link)
+        return cls(folder / "venv" / "bin" / "python", folder)
 
     def uninstall(self, package: str) -> None:
         """Takes a package away."""
-        self._uv("uninstall", package)
+        command = [UV, "pip", "uninstall", "--quiet", "--python", self.python, package]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        subprocess.run(command, check=True, cwd="/", env=environment)
 
     def has(self, module: str) -> bool:
         """Whether workers could import a module."""
@@ -70,8 +72,3 @@ class Workers:
             check=False,
         )
         return ended.returncode == 0, ended.stdout
-
-    def _uv(self, *arguments: str) -> None:
-        command = [UV, "pip", arguments[0], "--quiet", "--python", self.python, *arguments[1:]]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-        subprocess.run(command, check=True, cwd="/", env=environment)

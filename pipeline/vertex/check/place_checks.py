@@ -85,9 +85,7 @@ def table(target: Target) -> CheckResult:
 def image(target: Target) -> CheckResult:
     """The images of tasks and workers are there."""
     settings = target.settings
-    names = {settings.image}
-    if settings.dataflow_image and not settings.dataflow_setup_file:
-        names.add(settings.dataflow_image)
+    names = {settings.image, settings.workers_image}
     for name in sorted(names):
         host, _, rest = name.partition("/")
         elsewhere = not re.search(r"(^|\.|-)(docker\.pkg\.dev|gcr\.io)$", host)

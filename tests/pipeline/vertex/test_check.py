@@ -24,6 +24,7 @@ PLACE = f"{PROJECT}/locations/us-central1"
 ACCOUNT = "/v1/projects/-/serviceAccounts/runner@my-project.iam.gserviceaccount.com"
 COMPUTE = "/compute/v1/projects/my-project/regions/us-central1"
 MANIFEST = "/v2/my-project/natality/natality/manifests/1"
+WORKERS = "/v2/my-project/natality/natality-workers/manifests/1"
 TABLE = "/bigquery/v2/projects/bigquery-public-data/datasets/samples/tables/natality"
 ROLES = (
     "aiplatform.user",
@@ -58,6 +59,7 @@ def in_place(google: GoogleCloud) -> GoogleCloud:
     google.on(f"GET {PLACE}/endpoints", {})
     google.on(f"GET {TABLE}", {"location": "US"})
     google.on(f"GET {MANIFEST}", {"schemaVersion": 2})
+    google.on(f"GET {WORKERS}", {"schemaVersion": 2})
     google.on(f"GET {COMPUTE}/subnetworks/default", {"privateIpGoogleAccess": True})
     quota = {"metric": "N2_CPUS", "limit": 200.0, "usage": 40.0}
     google.on(f"GET {COMPUTE}", {"quotas": [quota]})
@@ -155,6 +157,7 @@ NOTHING = refusal(404, "not found", "NOT_FOUND")
         ("table", f"GET {TABLE}", {"location": "EU"}, "BigQuery exports only within one", []),
         ("table", f"GET {TABLE}", NOTHING, "there is no table", []),
         ("image", f"GET {MANIFEST}", NOTHING, "Build and push it, or correct image.", []),
+        ("image", f"GET {WORKERS}", NOTHING, "there is no my-project/natality/natality-work", []),
         (
             "subnetwork",
             f"GET {COMPUTE}/subnetworks/default",

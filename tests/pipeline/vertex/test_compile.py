@@ -130,7 +130,7 @@ def test_beam_steps_run_on_dataflow_within_bounds(vertex_settings: Load, task: s
     assert workers.disk_size_gb == 80
     assert workers.subnetwork == subnetwork
     assert workers.use_public_ips is False
-    assert workers.sdk_container_image == settings.image
+    assert workers.sdk_container_image == settings.workers_image
 
 
 def test_workers_can_have_addresses_an_identity_and_an_image_of_their_own(vertex_settings: Load):
@@ -143,13 +143,6 @@ def test_workers_can_have_addresses_an_identity_and_an_image_of_their_own(vertex
     assert options.view_as(WorkerOptions).use_public_ips is None
     assert options.view_as(WorkerOptions).sdk_container_image == "gcr.io/p/beam:2"
     assert options.view_as(GoogleCloudOptions).service_account_email == account
-
-
-def test_workers_can_install_the_package_instead(vertex_settings: Load):
-    settings = vertex_settings("--dataflow-setup-file", "/app/setup.py")
-    options = beam_options(compile_job(settings), "Transform").get_all_options()
-    assert options["setup_file"] == "/app/setup.py"
-    assert options["sdk_container_image"] is None
 
 
 def test_bigquery_is_asked_by_the_stock_executor(vertex_settings: Load):

@@ -46,13 +46,12 @@ def test_what_must_be_set_is_named(required: tuple[str, ...], name: str):
         ("temp", "gs://my-bucket//temp", "gs://my-bucket/temp"),
         ("service_account", "me@example.com", "a@b.iam.gserviceaccount.com"),
         ("image", "natality", "gcr.io/p/natality:v1.2"),
-        ("image", "gcr.io/p/natality", f"gcr.io/p/natality@sha256:{'0' * 64}"),
+        ("dataflow_image", "gcr.io/p/natality", f"gcr.io/p/natality@sha256:{'0' * 64}"),
         ("network", "default", "projects/12/global/networks/default"),
         ("dataflow_machine_type", "big", "n1-custom-4-8192"),
         ("dataflow_disk", "5", "100"),
         ("dataflow_subnetwork", "default", "regions/us-central1/subnetworks/default"),
         ("dataflow_timeout", "0", "60"),
-        ("dataflow_setup_file", "setup.py", "/app/setup.py"),
         ("tensorboard", "natality", "projects/p/locations/us-central1/tensorboards/12"),
         ("push_to", "bucket", "storage"),
         ("endpoint", "births/weight", "births by weight"),
@@ -63,6 +62,15 @@ def test_forms(vertex_settings: Load, setting: str, bad: str, good: str):
     flag = f"--{setting}".replace("_", "-")
     assert f"Setting {setting} is {bad!r}" in refused(vertex_settings, flag, bad)
     assert str(getattr(vertex_settings(flag, good), setting)) == good
+
+
+def test_workers_have_an_image_beside_that_of_the_tasks(vertex_settings: Load):
+    by_tag = vertex_settings("--image", "localhost:5000/p/natality:v1.2")
+    assert by_tag.workers_image == "localhost:5000/p/natality-workers:v1.2"
+    by_digest = ["--image", f"gcr.io/p/natality@sha256:{'0' * 64}"]
+    assert "dataflow_image must be set" in refused(vertex_settings, *by_digest)
+    workers = f"gcr.io/p/natality-workers@sha256:{'1' * 64}"
+    assert vertex_settings(*by_digest, "--dataflow-image", workers).workers_image == workers
 
 
 def test_a_folder_may_end_in_a_slash(vertex_settings: Load):
@@ -166,7 +174,6 @@ def test_what_the_example_shows_of_settings_without_a_default_is_allowed(empty_f
     text = re.sub(r"^# (?!schema_file)(\w+ = )", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE)
     (empty_folder / "vertex.toml").write_text(text)
     settings = load_settings()
-    assert settings.dataflow_setup_file == "/app/setup.py"
     assert settings.network
     assert settings.tensorboard
 

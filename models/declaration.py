@@ -183,6 +183,8 @@ class Hyperparameters:
         wide_l2: L2 regularisation of the wide half.
         deep_learning_rate: Peak rate of Adam, for the deep half; it falls to zero over the training
             steps.
+        label_scale: What 1 from the network means in the label's unit; about the label's standard
+            deviation, so that the rates suit labels of any magnitude.
     """
 
     hidden_units: tuple[int, ...]
@@ -190,6 +192,7 @@ class Hyperparameters:
     wide_learning_rate: float
     wide_l2: float
     deep_learning_rate: float
+    label_scale: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def wide_and_deep(
     dense = {name: keras.Input((), name=name) for name in map(z_score_name, numbers())}
     inputs = sparse | dense
     model = keras.experimental.WideDeepModel(
-        keras.Model(inputs, _wide(sparse, sizes, mean_label), name="wide"),
+        keras.Model(inputs, _wide(sparse, sizes, mean_label, options.label_scale), name="wide"),
         keras.Model(inputs, _deep(sparse, dense, sizes, options), name="deep"),
     )
     model(inputs)  # Builds it, so that it can be saved before it has seen a batch.
@@ -67,7 +67,10 @@ def wide_and_deep(
     model.compile(
         optimizer=[
             keras.optimizers.Ftrl(
-                options.wide_learning_rate, l2_regularization_strength=options.wide_l2
+                options.wide_learning_rate,
+                # Gradients grow with the square of the scale; so must what is weighed against them.
+                initial_accumulator_value=0.1 * options.label_scale**4,
+                l2_regularization_strength=options.wide_l2 * options.label_scale**2,
             ),
             keras.optimizers.Adam(falling),
         ],
@@ -77,7 +80,7 @@ def wide_and_deep(
     return model
 
 
-def _wide(sparse: dict, sizes: dict[str, int], mean_label: float) -> tf.Tensor:
+def _wide(sparse: dict, sizes: dict[str, int], mean_label: float, scale: float) -> tf.Tensor:
     """The mean, and one weight per value of every sparse input: one table, so one look-up a step.
 
     The mean is no weight: FTRL pulls weights to zero, also from where they start, and the first
@@ -89,7 +92,7 @@ def _wide(sparse: dict, sizes: dict[str, int], mean_label: float) -> tf.Tensor:
         total += sizes[name]
     rows = tf.stack(list(sparse.values()), axis=1) + tf.constant(offsets, tf.int64)
     weights = keras.layers.Embedding(total, 1, embeddings_initializer="zeros", name="weights")(rows)
-    return keras.layers.Rescaling(1.0, offset=mean_label, name="mean")(
+    return keras.layers.Rescaling(scale, offset=mean_label, name="mean")(
         tf.reduce_sum(weights, axis=1)
     )
 
@@ -111,4 +114,6 @@ def _deep(sparse: dict, dense: dict, sizes: dict[str, int], options: Hyperparame
     hidden = tf.concat(columns, axis=1)
     for units in options.hidden_units:
         hidden = keras.layers.Dense(units, activation="relu")(hidden)
-    return keras.layers.Dense(1, name="deep_weight")(hidden)
+    return keras.layers.Rescaling(options.label_scale, name="scale")(
+        keras.layers.Dense(1, name="deep_weight")(hidden)
+    )

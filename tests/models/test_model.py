@@ -106,6 +106,20 @@ def test_the_deep_rate_falls_to_zero_over_the_steps(network):
     assert rates[0] > rates[1] > rates[2] == pytest.approx(0)
 
 
+def test_a_label_in_another_unit_is_learned_alike(sizes, batch):
+    features, label = batch
+    predictions = []
+    for scale in (1.0, 1000.0):
+        keras.utils.set_random_seed(1)
+        options = dataclasses.replace(HYPERPARAMETERS, label_scale=scale)
+        network = wide_and_deep(sizes, MEAN * scale, 100, options)
+        for _ in range(20):
+            network.train_on_batch(features, label * scale)
+        predictions.append(network(features).numpy() / scale)
+    assert np.std(predictions[0]) > 0.1
+    np.testing.assert_allclose(predictions[1], predictions[0], atol=0.05)
+
+
 def test_the_first_steps_stay_near_the_mean(network, batches):
     (first, label), *_ = batches.take(1)
     network.fit(batches, steps_per_epoch=3, verbose=0)

@@ -22,7 +22,7 @@ setup(
     ),
     py_modules=["local_runner", "vertex_runner"],
     package_data={
-        "data": ["*.sql", "synthetic/*.parquet"],
+        "data": ["*.sql", "*.parquet", "synthetic/*.parquet"],
         "report": ["render/templates/*"],
         "schema": ["*.pbtxt"],
     },
@@ -78,6 +78,8 @@ setup(
             "ruff",
             "basedpyright",
             "uv==0.13.9",
+            # What `local_runner.py init` copies the project with. 9.19 asks of git what 2.39 has not.
+            "copier>=9.14,<9.19",
         ],
     },
 )

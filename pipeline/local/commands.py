@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.cli.entry import run_command
-from pipeline.local import predict, report
+from pipeline.local import init, predict, report
 from pipeline.settings import LocalSettings
 
 COMMANDS = {
+    "init": init.Options,
     "predict": predict.Options,
     "report": report.Options,
 }

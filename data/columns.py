@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-BigQueryType = Literal["BOOL", "INT64", "FLOAT64", "STRING"]
+BigQueryType = Literal[
+    "BOOL", "INT64", "FLOAT64", "STRING", "DATE", "DATETIME", "TIMESTAMP", "NUMERIC"
+]
+"""Types of columns. What a query returns is of the first four, as Examples are."""
 
 
 @dataclass(frozen=True)

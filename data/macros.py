@@ -107,10 +107,12 @@ def _from_text(kind: str, plain: str, doubtful: str, cure: str) -> tuple[str, st
 _DATE = "[1-9][0-9]{3}-[0-9]{1,2}-[0-9]{1,2}"
 _TIME = _DATE + r"(?:[ T][0-9]{1,2}:[0-9]{1,2}:[0-5]?[0-9](?:\.[0-9]{1,6})?)?"
 _ZONE = r"(?:Z| ?UTC|[+-][0-9]{2}(?::[0-9]{2})?)?"
+TEXTS = {"DATE": _DATE, "DATETIME": _TIME, "TIMESTAMP": _TIME + _ZONE}
+"""Regular expressions of what is a value as text, if it is one at all."""
 _NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?"
 _DIGITS = r"(?s:\s*[0-9].*)"
 _SAY_FORM = "Use the form 2001-12-31, or PARSE_{} with the form it has."
-_TEXTS = {
+_TEXT_CASTS = {
     "BOOL": _from_text("BOOL", "(?i:true|false)", r"(?i:\s*(true|false)\s*)", "TRIM it first."),
     "INT64": _from_text(
         "INT64", "-?[0-9]+", r"(?i:\s*[+-]?(0x[0-9a-f]+|[0-9]+)\s*)", "Write decimal digits alone."
@@ -121,9 +123,11 @@ _TEXTS = {
         rf"(?is:\s*[+-]?(nan|inf|infinity|0x.*|{_NUMBER}[0-9]*)\s*)",
         "Write decimal digits alone.",
     ),
-    "DATE": _from_text("DATE", _DATE, _DIGITS, _SAY_FORM.format("DATE")),
-    "DATETIME": _from_text("DATETIME", _TIME, _DIGITS, _SAY_FORM.format("DATETIME")),
-    "TIMESTAMP": _from_text("TIMESTAMP", _TIME + _ZONE, _DIGITS, _SAY_FORM.format("TIMESTAMP")),
+    "DATE": _from_text("DATE", TEXTS["DATE"], _DIGITS, _SAY_FORM.format("DATE")),
+    "DATETIME": _from_text("DATETIME", TEXTS["DATETIME"], _DIGITS, _SAY_FORM.format("DATETIME")),
+    "TIMESTAMP": _from_text(
+        "TIMESTAMP", TEXTS["TIMESTAMP"], _DIGITS, _SAY_FORM.format("TIMESTAMP")
+    ),
 }
 _OTHERS = {
     "BOOL": "ELSE CAST(x AS BOOLEAN)",
@@ -140,7 +144,7 @@ _OTHERS = {
 
 def _casts() -> Iterable[str]:
     for kind, others in _OTHERS.items():
-        text, safe_text = _TEXTS[kind]
+        text, safe_text = _TEXT_CASTS[kind]
         safe = others.replace("ELSE CAST", "ELSE TRY_CAST").replace("THEN CAST", "THEN TRY_CAST")
         for name, first, rest in (("", text, others), ("safe_", safe_text, safe)):
             body = f"(x) AS CASE typeof(x) WHEN 'VARCHAR' THEN {first} {rest} END"

@@ -40,17 +40,19 @@ WITH
       -- chosen so that eval and test have 12 of the 96 months of 2001-2008 each, evenly over year and season.
       ABS(MOD(FARM_FINGERPRINT(CONCAT(CAST(year AS STRING), '-', CAST(month AS STRING), '-31238')), 8)) AS month_bucket,
       -- The sample is drawn by a hash of what is in the birth's record, independent of the split. Whole grams,
-      -- because engines print floats differently.
+      -- because engines print floats differently. What may be NULL is '' there, or the row would be in no sample.
       CONCAT(
         CAST(CAST(ROUND(weight_pounds * 453.59237) AS INT64) AS STRING), '-', CAST(mother_age AS STRING), '-',
-        CAST(gestation_weeks AS STRING), '-', CAST(plurality AS STRING), '-', CAST(is_male AS STRING), '-',
-        IFNULL(CAST(father_age AS STRING), ''), '-', IFNULL(CAST(wday AS STRING), ''), '-',
-        IFNULL(CAST(born_alive_alive AS STRING), ''), '-', IFNULL(CAST(weight_gain_pounds AS STRING), '')
+        CAST(gestation_weeks AS STRING), '-', CAST(plurality AS STRING), '-',
+        IFNULL(CAST(is_male AS STRING), ''), '-', IFNULL(CAST(father_age AS STRING), ''), '-',
+        IFNULL(CAST(wday AS STRING), ''), '-', IFNULL(CAST(born_alive_alive AS STRING), ''), '-',
+        IFNULL(CAST(weight_gain_pounds AS STRING), '')
       ) AS record_key
     FROM
       `${table}`
     WHERE
       year BETWEEN ${first_year} AND ${last_year}
+      AND month BETWEEN 1 AND 12 -- without it, a birth belongs to no split
       -- The label must be known and a weight; weeks, age and plurality are always known to who asks. 99: unknown.
       AND weight_pounds > 0 AND NOT IS_NAN(weight_pounds)
       AND mother_age > 0 AND mother_age < 99
@@ -77,7 +79,7 @@ WITH
 -- With an ultrasound: sex and the number of babies are known.
 SELECT
   weight_pounds,
-  CASE WHEN is_male THEN 'True' ELSE 'False' END AS is_male,
+  CASE is_male WHEN TRUE THEN 'True' WHEN FALSE THEN 'False' ELSE 'Unknown' END AS is_male,
   mother_age,
   plurality_seen AS plurality,
   gestation_weeks,

@@ -7,23 +7,24 @@ the middle of a run.
 
 from __future__ import annotations
 
-import csv
 import glob
-import gzip
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.errors import UserError
+from data import csv_files
 from data.columns import Column
+from data.csv_files import connect, identifier, quote
+from data.macros import DUCKDB_TYPES
 from data.table import TABLE
 
 Format = Literal["parquet", "csv"]
@@ -33,7 +34,6 @@ FULL_HASH_LIMIT = 1 << 30
 
 _TAIL = 1 << 20
 _SUFFIXES: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv"}
-_DUCKDB_TYPES = {"BOOL": "BOOLEAN", "INT64": "BIGINT", "FLOAT64": "DOUBLE", "STRING": "VARCHAR"}
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,7 @@ class Source:
 
     def relation(self) -> str:
         """DuckDB SQL for the rows, with exactly `columns` in BigQuery's types."""
-        typed = ", ".join(
-            f'CAST("{c.name}" AS {_DUCKDB_TYPES[c.type]}) AS "{c.name}"' for c in self.columns
-        )
+        typed = ", ".join(f"{_typed(c)} AS {identifier(c.name)}" for c in self.columns)
         return f"SELECT {typed} FROM ({self._raw()})"
 
     def fingerprint(self) -> str:
@@ -87,12 +85,20 @@ class Source:
 
     def _raw(self) -> str:
         if self.format == "parquet":
-            names = ", ".join(_quote(str(file)) for file in self.files)
+            names = ", ".join(quote(str(file)) for file in self.files)
             return f"SELECT * FROM read_parquet([{names}], union_by_name = true)"
+        names = ", ".join(identifier(column.name) for column in self.columns)
         return " UNION ALL ".join(
-            f"SELECT {', '.join(_identifier(c.name) for c in self.columns)} FROM ({_csv(file)})"
-            for file in self.files
+            f"SELECT {names} FROM ({csv_files.relation(file)})" for file in self.files
         )
+
+
+def _typed(column: Column) -> str:
+    name = identifier(column.name)
+    if column.type == "NUMERIC":
+        numeric = f"{{'numeric': CAST({name} AS DECIMAL(38,9))}}"
+        return f"CASE WHEN {name} IS NULL THEN NULL ELSE {numeric} END"
+    return f"CAST({name} AS {DUCKDB_TYPES[column.type]})"
 
 
 def open_source(path: str | os.PathLike[str], columns: Sequence[Column] = TABLE.columns) -> Source:
@@ -126,7 +132,7 @@ def _find(path: str) -> tuple[Path, list[Path]]:
     named = Path(path).expanduser()
     if named.is_file():
         if _format(named) is None:
-            raise UserError(f"{path} is not a file of births.", f"Name {_kinds()}.")
+            raise UserError(f"{path} is not a file of {TABLE.rows}.", f"Name {_kinds()}.")
         root, files = named.parent, [named]
     elif named.is_dir():
         root, files = named, [file for file in named.rglob("*") if _is_data(file, named)]
@@ -136,7 +142,7 @@ def _find(path: str) -> tuple[Path, list[Path]]:
         root = Path(os.path.commonpath([file.parent for file in files])) if files else named
     if not files:
         raise UserError(
-            f"There are no births at {path}.", f"Name {_kinds()}, a folder of them or a glob."
+            f"There are no {TABLE.rows} at {path}.", f"Name {_kinds()}, a folder of them or a glob."
         )
     for file in files:
         if glob.escape(str(file)) != str(file):
@@ -161,25 +167,54 @@ def _kinds() -> str:
     return "a file ending in " + ", ".join(_SUFFIXES)
 
 
+def _check_csv(file: Path, columns: Sequence[Column]) -> None:
+    csv_files.check_whole(file)
+    names = csv_files.header(file)
+    csv_files.explain_names(file, names, columns)
+    _check_names(file, names, columns)
+    csv_files.check_cells(file, columns)
+
+
 def _check_parquet(file: Path, columns: Sequence[Column]) -> None:
+    types = parquet_types(file)
+    _check_names(file, list(types), columns)
+    folded = {name.casefold(): kind for name, kind in types.items()}
+    for column in columns:
+        found = folded[column.name.casefold()]
+        # A column of NULLs has no type; a whole number is a FLOAT64 and a NUMERIC as it is.
+        whole = found == "INT64" and column.type in ("FLOAT64", "NUMERIC")
+        if found not in (column.type, "NULL") and not whole:
+            declare = f", or declare it {found} in data/table.py" if found in DUCKDB_TYPES else ""
+            raise UserError(
+                f"{file}: column {column.name} is {found}, not {column.type}.",
+                f"Export the column as {column.type}{declare}.",
+            )
+
+
+def parquet_types(file: Path) -> dict[str, str]:
+    """The columns of a Parquet file, and the type of each in BigQuery; NULL if it has no values.
+
+    Raises:
+        UserError: The file is none, cut off or damaged.
+    """
+    with file.open("rb") as stream:
+        begin = stream.read(4)
+        stream.seek(max(0, file.stat().st_size - 4))
+        end = stream.read(4)
+    if not begin:
+        raise UserError(f"{file} is empty: it has 0 bytes.", "Export or copy it again.")
+    if begin == b"PAR1"[: len(begin)] and (end != b"PAR1" or file.stat().st_size < 12):
+        raise UserError(
+            f"{file} cannot be read as Parquet: it is cut off, its end is missing.",
+            "Export or copy it again.",
+        )
     try:
         schema = pq.read_schema(file)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{file} cannot be read as Parquet: {error}.", "Export or copy it again."
         ) from error
-    _check_names(file, schema.names, columns)
-    types = {
-        name.casefold(): _bigquery_type(schema.field(i).type) for i, name in enumerate(schema.names)
-    }
-    for column in columns:
-        found = types[column.name.casefold()]
-        # A column of NULLs has no type; a whole number is a FLOAT64 as it is.
-        if found not in (column.type, "NULL") and (found, column.type) != ("INT64", "FLOAT64"):
-            raise UserError(
-                f"{file}: column {column.name} is {found}, not {column.type}.",
-                f"Export the column as {column.type}.",
-            )
+    return {name: _bigquery_type(schema.field(i).type) for i, name in enumerate(schema.names)}
 
 
 def _bigquery_type(kind: pa.DataType) -> str:
@@ -190,6 +225,12 @@ def _bigquery_type(kind: pa.DataType) -> str:
         "BOOL": pa.types.is_boolean,
         "INT64": pa.types.is_integer,
         "FLOAT64": pa.types.is_floating,
+        "DATE": pa.types.is_date32,
+        "DATETIME": lambda k: pa.types.is_timestamp(k) and k.tz is None,
+        "TIMESTAMP": lambda k: pa.types.is_timestamp(k) and k.tz is not None,
+        "NUMERIC": lambda k: (
+            pa.types.is_decimal(k) and 0 <= k.scale <= 9 and k.precision - k.scale <= 29
+        ),
         "STRING": lambda k: pa.types.is_string(k) or pa.types.is_large_string(k),
     }
     return next((name for name, check in checks.items() if check(kind)), str(kind).upper())
@@ -206,85 +247,12 @@ def _check_names(file: Path, found: Sequence[str], columns: Sequence[Column]) ->
         raise UserError(f"{file} has no column {column.name}; it has {', '.join(found)}.", hint)
 
 
-def _open_text(file: Path) -> TextIO:
-    if file.suffix.lower() == ".gz":
-        return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
-    return file.open(encoding="utf-8-sig", newline="")
-
-
-def _header(file: Path) -> list[str]:
-    try:
-        with _open_text(file) as stream:
-            return next(csv.reader(stream), [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(
-            f"{file} cannot be read as CSV: {error}.", "Save it as UTF-8 CSV."
-        ) from error
-
-
-def _csv(file: Path) -> str:
-    """DuckDB SQL for a CSV file's cells as text, empty ones as NULL; nothing is guessed."""
-    names = ", ".join(f"{_quote(name)}: 'VARCHAR'" for name in _header(file))
-    return (
-        f"SELECT * FROM read_csv({_quote(str(file))}, columns = {{{names}}}, auto_detect = false,"
-        " header = true, delim = ',', quote = '\"', escape = '\"', nullstr = '')"
-    )
-
-
-_CELLS = {
-    "BOOL": "TRY_CAST({0} AS BOOLEAN) IS NULL",
-    # 28.0 is what data frames write for a whole number in a column with gaps. 28.5 would be
-    # rounded: refuse it.
-    "INT64": r"NOT regexp_full_match({0}, '\s*[+-]?\d{{1,18}}(\.0*)?\s*')",
-    "FLOAT64": "TRY_CAST({0} AS DOUBLE) IS NULL",
-    "STRING": "false",
-}
-"""For each type, DuckDB SQL that is true of a cell that is not of it."""
-
-
-def _check_csv(file: Path, columns: Sequence[Column]) -> None:
-    _check_names(file, _header(file), columns)
-    firsts = ", ".join(
-        f"first({_identifier(c.name)}) FILTER (WHERE {_CELLS[c.type].format(_identifier(c.name))})"
-        for c in columns
-    )
-    try:
-        with duckdb.connect() as connection:
-            bad = connection.execute(f"SELECT {firsts} FROM ({_csv(file)})").fetchone()
-    except duckdb.Error as error:
-        said = str(error).splitlines()
-        reason = next((line for line in said if "Number of Columns" in line), said[0])
-        where = next((line for line in said if "on Line" in line), "").partition("on Line: ")[2]
-        at = f", line {where}" if where else ""
-        raise UserError(
-            f"{file}{at} cannot be read as CSV: {reason}",
-            "Give every line as many cells as the header, separated by commas.",
-        ) from error
-    for column, cell in zip(columns, bad or (), strict=True):
-        if cell is not None:
-            raise UserError(
-                f"{file}, line {_line(file, column.name, cell)}, column {column.name}:"
-                f" {cell!r} is not {column.type}.",
-                "Correct it, or leave the cell empty for NULL.",
-            )
-
-
-def _line(file: Path, column: str, cell: str) -> int | str:
-    """The number of the first line with this cell. Slow, and only called to report an error."""
-    with _open_text(file) as stream:
-        reader = csv.reader(stream)
-        index = [name.casefold() for name in next(reader)].index(column.casefold())
-        return next(
-            (reader.line_num for row in reader if len(row) > index and row[index] == cell), "?"
-        )
-
-
 def _check_values(source: Source) -> None:
     checks = list(_value_checks(source.columns))
     counts = ", ".join(f"COUNT(*) FILTER (WHERE {condition})" for _, condition, _ in checks)
     query = f"SELECT COUNT(*), {counts or 0} FROM ({source.relation()})"
     try:
-        with duckdb.connect() as connection:
+        with connect() as connection:
             row = connection.execute(query).fetchone() or (0,)
     except duckdb.Error as error:
         raise UserError(
@@ -292,7 +260,7 @@ def _check_values(source: Source) -> None:
             "Export or copy it again.",
         ) from error
     if row[0] == 0:
-        raise UserError(f"{source.path} has no rows.", "Name a file with births in it.")
+        raise UserError(f"{source.path} has no rows.", f"Name a file with {TABLE.rows} in it.")
     for (column, _, kind), count in zip(checks, row[1:], strict=False):
         if count:
             raise UserError(
@@ -304,19 +272,16 @@ def _check_values(source: Source) -> None:
 def _value_checks(columns: Sequence[Column]) -> Iterator[tuple[str, str, str]]:
     """Column, DuckDB condition that must never hold, and how to call it."""
     for column in columns:
-        name = _identifier(column.name)
+        name = identifier(column.name)
         if column.type == "FLOAT64":
             # Also what keeps comparisons alike: NaN is greater than all in DuckDB, and than none in
             # BigQuery.
             yield column.name, f"NOT isfinite({name})", "not a finite number (NaN or infinite)"
+        if column.type in ("DATE", "DATETIME", "TIMESTAMP"):
+            outside = f"NOT isfinite({name}) OR year({name}) NOT BETWEEN 1 AND 9999"
+            yield column.name, outside, "not within the years 1 to 9999"
+        if column.type == "NUMERIC":
+            name = f"{name}.numeric"
         if column.minimum is not None:
             kind = "negative" if column.minimum == 0 else f"less than {column.minimum}"
             yield column.name, f"{name} < {column.minimum}", kind
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -126,7 +126,7 @@ class Warehouse:
         said = str(error)
         missing = re.search(r'[Cc]olumn (?:named |with name )?"([^"]+)"', said)
         if not missing or ("not found" not in said and "does not" not in said):
-            return UserError(f"The query is not valid: {_first_line(error)}", "Correct the query.")
+            return _explain_types(_first_line(error))
         known = sorted(
             {column.name for source in self._tables.values() for column in source.columns}
         )
@@ -135,12 +135,47 @@ class Warehouse:
         return UserError(f"The query names a column {missing[1]} that is not there.", hint)
 
 
+def _explain_types(said: str) -> UserError:
+    said = _in_bigquery(said)
+    if macro := re.search(r"Macro bq_(\w+)\(\) does not support", said):
+        name = macro[1].upper().replace("_", " ")
+        return UserError(
+            f"The query is not valid: {name} is given another type than it takes here.",
+            "CAST its argument: a literal of text to DATE or TIMESTAMP, for example.",
+        )
+    if "NUMERIC" in said:
+        return UserError(
+            f"The query is not valid: a NUMERIC is translated within CAST alone: {said}",
+            "Compute with CAST(... AS FLOAT64) of the column.",
+        )
+    return UserError(f"The query is not valid: {said}", "Correct the query.")
+
+
+_CURES = {
+    "DATE": "EXTRACT(DAYOFWEEK FROM {0}) or UNIX_DATE({0})",
+    "DATETIME": "EXTRACT(HOUR FROM {0}) or FORMAT_DATETIME('%F', {0})",
+    "TIMESTAMP": "EXTRACT(HOUR FROM {0}) or UNIX_SECONDS({0})",
+    "NUMERIC": "CAST({0} AS FLOAT64)",
+}
+
+
 def _output_type(name: str, kind: str) -> str:
     if kind not in _OUTPUT:
+        said = _in_bigquery(kind)
+        cure = f": {_CURES[said].format(name)}, for example" if said in _CURES else ""
         raise UserError(
-            f"The query's column {name} has type {kind}.", "Return BOOL, INT64, FLOAT64 or STRING."
+            f"The query's column {name} is a {said}, which an Example can't hold.",
+            f"Return a BOOL, INT64, FLOAT64 or STRING in the query{cure}.",
         )
     return _OUTPUT[kind]
+
+
+def _in_bigquery(said: str) -> str:
+    """DuckDB's names of types in a text, as BigQuery calls them."""
+    said = re.sub(r'STRUCT\("?numeric"? DECIMAL\(38, ?9\)\)', "NUMERIC", said)
+    said = re.sub(r"\bTIMESTAMP\b(?! WITH TIME ZONE)", "DATETIME", said)
+    said = said.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMP").replace("BIGINT", "INT64")
+    return said.replace("BOOLEAN", "BOOL").replace("VARCHAR", "STRING").replace("DOUBLE", "FLOAT64")
 
 
 def _first_line(error: Exception) -> str:

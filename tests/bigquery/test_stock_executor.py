@@ -48,7 +48,7 @@ def births(tmp_path_factory: pytest.TempPathFactory) -> Path:
     grams = [0, 1, 227, 3402, 3403, 8165]
     columns = {
         "weight_pounds": [g / 453.59237 for g in choose([*grams, *range(500, 6000, 7)])],
-        "is_male": choose([True, False]),
+        "is_male": choose([True, False], null=0.1),
         "mother_age": choose([0, *range(12, 55), 99], null=0.02),
         "plurality": choose([0, 1, 1, 1, 1, 2, 3, 4, 5, 6], null=0.02),
         "gestation_weeks": choose([0, 17, *range(30, 48), 98, 99], null=0.02),
@@ -56,7 +56,7 @@ def births(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "cigarette_use": choose([True, False], null=0.5),
         "alcohol_use": choose([True, False], null=0.5),
         "year": choose(list(range(2000, 2010))),
-        "month": choose(list(range(1, 13))),
+        "month": choose(list(range(1, 13)), null=0.02),
         "father_age": choose([*range(15, 60), 99], null=0.1),
         "wday": choose(list(range(1, 8)), null=0.1),
         "born_alive_alive": choose([*range(12), 99], null=0.1),

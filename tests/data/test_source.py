@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+from datetime import date, datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -14,8 +16,10 @@ import pytest
 
 from common.errors import UserError
 from data import source
+from data.columns import Column
 from data.source import open_source
 from data.table import TABLE
+from data.warehouse import Warehouse
 
 TYPES = {"BOOL": pa.bool_(), "INT64": pa.int64(), "FLOAT64": pa.float64(), "STRING": pa.string()}
 SCHEMA = pa.schema([(c.name, TYPES[c.type]) for c in TABLE.columns])
@@ -140,7 +144,58 @@ def test_name_that_reads_as_a_pattern(tmp_path):
 def test_corrupt_parquet(tmp_path):
     path = parquet(tmp_path / "births.parquet")
     path.write_bytes(path.read_bytes()[:-100])
-    assert "births.parquet cannot be read as Parquet" in refused(path).cause
+    assert "births.parquet cannot be read as Parquet: it is cut off" in refused(path).cause
+
+
+@pytest.mark.parametrize("part", range(60))
+def test_parquet_that_was_cut_off(tmp_path, part):
+    path = parquet(tmp_path / "births.parquet", *[{}] * 50)
+    content = path.read_bytes()
+    path.write_bytes(content[: part * len(content) // 60] if part else content[:-1])
+    assert "cut off" in refused(path).cause
+
+
+def test_an_empty_file(tmp_path):
+    (tmp_path / "births.parquet").touch()
+    assert "is empty" in refused(tmp_path / "births.parquet").cause
+
+
+TIMES = {
+    "at": ("TIMESTAMP", pa.timestamp("us", tz="UTC"), datetime(2001, 2, 3, 4, tzinfo=timezone.utc)),
+    "local": ("DATETIME", pa.timestamp("ms"), datetime(2001, 2, 3, 4)),
+    "day": ("DATE", pa.date32(), date(2001, 2, 3)),
+    "fare": ("NUMERIC", pa.decimal128(12, 2), Decimal("7.25")),
+}
+
+
+def test_parquet_of_dates_times_and_numerics(tmp_path):
+    schema = pa.schema([(name, kind) for name, (_, kind, _) in TIMES.items()])
+    values = {name: value for name, (_, _, value) in TIMES.items()}
+    path = tmp_path / "trips.parquet"
+    pq.write_table(pa.Table.from_pylist([values, dict.fromkeys(values)], schema=schema), path)
+    opened = open_source(path, [Column(name, kind) for name, (kind, _, _) in TIMES.items()])
+    with Warehouse({"p.d.trips": opened}) as warehouse:
+        (batch,) = warehouse.query(
+            "SELECT UNIX_SECONDS(at) AS at, EXTRACT(HOUR FROM local) AS hour,"
+            " EXTRACT(DAYOFWEEK FROM day) AS weekday, CAST(fare AS FLOAT64) AS fare"
+            " FROM `p.d.trips` ORDER BY fare DESC"
+        )
+        assert batch.to_pylist() == [
+            {"at": 981172800, "hour": 4, "weekday": 7, "fare": 7.25},
+            {"at": None, "hour": None, "weekday": None, "fare": None},
+        ]
+        for name, (kind, _, _) in TIMES.items():
+            with pytest.raises(UserError) as caught:
+                list(warehouse.query(f"SELECT {name} AS x FROM `p.d.trips`"))
+            assert f"column x is a {kind}" in caught.value.cause
+            assert "in the query" in caught.value.cure
+        with pytest.raises(UserError) as caught:
+            list(warehouse.query("SELECT fare * 2 AS x FROM `p.d.trips`"))
+        assert "NUMERIC" in caught.value.cause
+        assert "CAST(... AS FLOAT64)" in caught.value.cure
+    for name, (kind, _, _) in TIMES.items():
+        with pytest.raises(UserError, match=f"column {name} is {kind}, not INT64"):
+            open_source(path, [Column(name, "INT64")])
 
 
 def test_corrupt_pages_behind_a_good_footer(tmp_path):
@@ -149,11 +204,6 @@ def test_corrupt_pages_behind_a_good_footer(tmp_path):
     damaged[4:3000] = os.urandom(2996)
     path.write_bytes(damaged)
     assert "cannot be read" in refused(path).cause
-
-
-def test_text_that_is_not_utf8(tmp_path):
-    (tmp_path / "births.csv").write_bytes(b"\xff\xfe\x00broken")
-    assert "cannot be read as CSV" in refused(tmp_path / "births.csv").cause
 
 
 @pytest.mark.parametrize("write", [parquet, comma_separated])
@@ -184,7 +234,7 @@ def test_wrong_type(tmp_path):
     schema = SCHEMA.set(1, pa.field("is_male", pa.string()))
     error = refused(parquet(tmp_path / "births.parquet", {"is_male": "yes"}, schema=schema))
     assert "column is_male is STRING, not BOOL" in error.cause
-    assert error.cure == "Export the column as BOOL."
+    assert error.cure == "Export the column as BOOL, or declare it STRING in data/table.py."
 
 
 @pytest.mark.parametrize(

@@ -2,28 +2,32 @@
 
     python -m schema.propose --inferred schema.pbtxt            # show it
     python -m schema.propose --inferred path/of/a/run --write   # and take it
+    python -m schema.propose --declared --write                 # from the declaration alone
 
-New columns, new values, wider ranges and more gaps: the curated schema is only ever widened, and
-only feature by feature. What stands outside a changed feature, comments included, is kept to the
-letter. Exit status 0: nothing to propose; 1: a difference was printed; 2: an error.
+New columns with range and comparators, new values, wider ranges and more gaps: what the curated
+schema says of a column is only ever widened, and only feature by feature; a column that is neither
+declared nor in the data is taken out. What stands outside a changed feature, comments included, is
+kept to the letter, which `tfdv.update_schema` does not do. Exit status 0: nothing to propose; 1: a
+difference was printed; 2: an error.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import re
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from common.errors import UserError
+from common.files import write_atomically
+from models.features import CONTEXT, FEATURES, LABEL
+from schema.draft import ENVIRONMENTS, compare, declared_feature, render
 
 CURATED = Path(__file__).with_name("schema.pbtxt")
 
@@ -44,12 +48,20 @@ class Proposal:
     notes: tuple[str, ...]
 
 
-def propose(curated: str, inferred: schema_pb2.Schema) -> Proposal:
+def propose(
+    curated: str,
+    inferred: schema_pb2.Schema,
+    declared: Mapping[str, schema_pb2.Feature] | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+) -> Proposal:
     """Widen a curated schema to accept what an inferred one has.
 
     Args:
         curated: Text of the curated schema, each feature laid out as protobuf prints it.
         inferred: What SchemaGen made of the data.
+        declared: What the declaration promises of each column, in order; a feature that is neither
+            declared nor in the data is taken out. None to take out nothing.
+        ranges: Least and greatest value of numbers in the data, for those that are not declared.
 
     Returns:
         The new text, with every feature that needed no change kept to the letter.
@@ -67,24 +79,56 @@ def propose(curated: str, inferred: schema_pb2.Schema) -> Proposal:
         )
     seen = {f.name: f for f in inferred.feature}
 
-    pieces: list[str] = []
+    pieces: dict[str, str] = {}
     notes: list[str] = []
-    end = 0
+    preamble, end = "", 0
     for block, feature in zip(blocks, features, strict=True):
-        pieces.append(curated[end : block.start()])
+        above = curated[end : block.start()]
+        if not end:  # What stands on top is on the whole schema; the first feature has the rest.
+            preamble, blank, own = above.rpartition("\n\n")
+            above = f"\n{own}" if blank else above
+            preamble += blank[1:]
         end = block.end()
         wide = schema_pb2.Feature()
         wide.CopyFrom(feature)
         if feature.name in seen:
             notes += _widen(wide, known, seen[feature.name], inferred)
-        pieces.append(block.group() if wide == feature else _render(wide))
-
-    names = {f.name for f in features}
+        elif declared is not None and feature.name not in declared:
+            continue
+        pieces[feature.name] = above + (block.group() if wide == feature else render(wide))
     for feature in inferred.feature:
-        if feature.name not in names:
-            pieces.append(f"\n{_PROPOSED}{_render(_with_own_domain(feature, inferred))}")
-    pieces.append(curated[end:])
-    return Proposal("".join(pieces), tuple(notes))
+        if feature.name not in pieces:
+            text = "\n" + _new(feature, inferred, (declared or {}).get(feature.name), ranges or {})
+            pieces = _insert(pieces, feature.name, text, list(declared or ()))
+    return Proposal(preamble + "".join(pieces.values()) + curated[end:], tuple(notes))
+
+
+def _insert(
+    pieces: Mapping[str, str], name: str, text: str, order: Sequence[str]
+) -> dict[str, str]:
+    """Puts a new feature after those declared before it; one that is not declared, at the end."""
+    before = order[: order.index(name)] if name in order else list(pieces)
+    place = max((i for i, known in enumerate(pieces, 1) if known in before), default=0)
+    items = list(pieces.items())
+    return dict([*items[:place], (name, text), *items[place:]])
+
+
+def _new(
+    feature: schema_pb2.Feature,
+    inferred: schema_pb2.Schema,
+    declared: schema_pb2.Feature | None,
+    ranges: Mapping[str, tuple[float, float]],
+) -> str:
+    """What is proposed for a column that the curated schema lacks."""
+    if declared is not None:
+        _widen(own := _with_own_domain(declared, inferred), inferred, feature, inferred)
+        return f"# Declared in models/features.py. Say here what it is.\n{render(own)}"
+    own = _with_own_domain(feature, inferred)
+    compare(own)
+    if own.name in ranges and own.type in (schema_pb2.FLOAT, schema_pb2.INT):
+        domain = own.float_domain if own.type == schema_pb2.FLOAT else own.int_domain
+        domain.min, domain.max = map(type(domain.min), ranges[own.name])
+    return f"{_PROPOSED}{render(own)}"
 
 
 def _widen(
@@ -98,7 +142,7 @@ def _widen(
         kind = schema_pb2.FeatureType.Name
         return [
             f"{feature.name}: the data has {kind(seen.type)}, the schema {kind(feature.type)}. "
-            "Cast it in data/natality.sql, or change the type by hand."
+            "Cast it in the query, or change the type by hand."
         ]
     _widen_range(feature, seen)
     _widen_presence(feature, seen)
@@ -179,10 +223,6 @@ def _with_own_domain(feature: schema_pb2.Feature, schema: schema_pb2.Schema) -> 
     return own
 
 
-def _render(feature: schema_pb2.Feature) -> str:
-    return text_format.MessageToString(schema_pb2.Schema(feature=[feature]), as_utf8=True)
-
-
 def _parse(text: str, where: str) -> schema_pb2.Schema:
     try:
         return text_format.Parse(text, schema_pb2.Schema())
@@ -228,18 +268,6 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(path.stat().st_mode)
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
 def diff(old: str, new: str, old_name: str, new_name: str) -> str:
     """A unified diff; empty if there is no difference."""
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
@@ -265,23 +293,26 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m schema.propose",
         description="Show, as a diff, how the curated schema would accept what the data has.",
     )
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
         "--inferred",
         type=Path,
-        required=True,
         help="a schema.pbtxt SchemaGen made, or the root of a run (its newest is taken)",
+    )
+    source.add_argument(
+        "--declared", action="store_true", help="what models/features.py declares, not the data"
     )
     parser.add_argument("--curated", type=Path, default=CURATED, help="default: %(default)s")
     parser.add_argument("--write", action="store_true", help="also change the curated schema")
     return parser.parse_args(arguments)
 
 
-def run(inferred: Path, curated: Path, write: bool) -> bool:
+def run(inferred: Path | None, curated: Path, write: bool) -> bool:
     """Print the proposal, and write it if asked to.
 
     Args:
-        inferred: A schema.pbtxt or the root of a run.
-        curated: The curated schema.
+        inferred: A schema.pbtxt or the root of a run; None for what is declared.
+        curated: The curated schema; where there is none, one is drafted.
         write: Whether to change the curated schema.
 
     Returns:
@@ -290,20 +321,51 @@ def run(inferred: Path, curated: Path, write: bool) -> bool:
     Raises:
         UserError: If a file is missing, unreadable or not a schema.
     """
-    source = find_inferred(inferred)
-    old = _read(curated)
-    proposal = propose(old, _parse(_read(source), str(source)))
-    sys.stdout.write(diff(old, proposal.text, str(curated), f"{curated} (with {source})"))
+    source = str(find_inferred(inferred)) if inferred else "the declaration"
+    old = _read(curated) if inferred or curated.exists() else ENVIRONMENTS
+    agreed = {f.name: f for f in _parse(old, str(curated)).feature}
+    declared = {column.name: declared_feature(column) for column in (LABEL, *FEATURES)}
+    declared |= {name: agreed[name] for name in CONTEXT if name in agreed}
+    if inferred:
+        found, ranges = _parse(_read(Path(source)), source), _ranges(Path(source))
+    else:
+        found, ranges = schema_pb2.Schema(feature=declared.values()), {}
+        for feature in found.feature:
+            # Whether the data has gaps, a declaration does not say.
+            if feature.name in agreed:
+                feature.presence.CopyFrom(agreed[feature.name].presence)
+    proposal = propose(old, found, declared, ranges)
+    new = proposal.text.lstrip("\n")
+    sys.stdout.write(diff(old, new, str(curated), f"{curated} (with {source})"))
     for note in proposal.notes:
         print(note, file=sys.stderr)
-    if write and proposal.text != old:
+    if write and (new != old or not curated.exists()):
         try:
-            _replace(curated, proposal.text)
+            write_atomically(curated, new)
         except OSError as error:
             raise UserError(
                 f"{curated} cannot be written: {error}.", "Make the file and its folder writable."
             ) from error
-    return proposal.text != old or bool(proposal.notes)
+    return new != old or bool(proposal.notes)
+
+
+def _ranges(inferred: Path) -> dict[str, tuple[float, float]]:
+    """Least and greatest values of numbers, where the statistics of the same run lie beside."""
+    root = inferred.parents[3] if len(inferred.parents) > 3 else inferred.parent
+    files = (root / "StatisticsGen" / "statistics").glob("*/Split-*/FeatureStats.pb")
+    splits = sorted(files, key=lambda file: file.stat().st_mtime_ns)
+    newest = [file for file in splits if file.parents[1] == splits[-1].parents[1]]
+    found: dict[str, tuple[float, float]] = {}
+    for file in newest:
+        for data in statistics_pb2.DatasetFeatureStatisticsList.FromString(
+            file.read_bytes()
+        ).datasets:
+            for feature in data.features:
+                if feature.HasField("num_stats"):
+                    name, numbers = ".".join(feature.path.step), feature.num_stats
+                    low, high = found.get(name, (numbers.min, numbers.max))
+                    found[name] = (min(low, numbers.min), max(high, numbers.max))
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,7 +16,11 @@ from hypothesis import strategies as st
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from common.errors import UserError
+from common.files import write_atomically
+from models import features
+from models.declaration import Number
 from schema import propose
+from schema.draft import declared_feature
 
 AGREED = """\
 # The schema of a test.
@@ -174,6 +178,36 @@ def test_a_feature_on_one_line_is_refused_not_lost():
         propose.propose('feature { name: "age" type: FLOAT }\n', schema_pb2.Schema())
 
 
+def declared(*names: str) -> dict[str, schema_pb2.Feature]:
+    return {name: declared_feature(Number(name, "", 0, 9, f"the {name}")) for name in names}
+
+
+def test_what_is_neither_declared_nor_in_the_data_goes_with_its_comment():
+    proposal = propose.propose(AGREED, infer(plurality=TWINS), declared("weeks"))
+    assert "# The schema of a test." in proposal.text and "# How many." in proposal.text
+    assert "age" not in proposal.text and "# Years." not in proposal.text
+    assert propose.propose(AGREED, infer(plurality=TWINS), declared("age")).text == AGREED
+
+
+def test_a_new_column_is_as_declared_and_in_the_order_of_the_declaration():
+    data = infer(plurality=TWINS, age=AGES, weeks=[8.0, None])
+    proposal = propose.propose(AGREED, data, declared("age", "weeks", "plurality"))
+    age, weeks, plurality = schema(proposal.text).feature
+    assert (age.name, plurality.name) == ("age", "plurality")
+    assert (weeks.float_domain.min, weeks.float_domain.max) == (0, 9)
+    assert weeks.skew_comparator.jensen_shannon_divergence.threshold > 0
+    assert not weeks.presence.min_fraction  # The data has gaps.
+
+
+def test_a_new_column_that_is_not_declared_has_comparators_and_the_range_seen():
+    data = infer(age=AGES, plurality=TWINS, weeks=[8, 40], smokes=["True", "False"])
+    proposal = propose.propose(AGREED, data, declared("age"), {"weeks": (8.0, 40.0)})
+    new = {feature.name: feature for feature in schema(proposal.text).feature}
+    assert new["weeks"].int_domain == schema_pb2.IntDomain(min=8, max=40)
+    assert new["weeks"].drift_comparator.jensen_shannon_divergence.threshold > 0
+    assert new["smokes"].drift_comparator.infinity_norm.threshold > 0
+
+
 class TestCommand:
     @pytest.fixture
     def curated(self, tmp_path: Path) -> Path:
@@ -205,6 +239,30 @@ class TestCommand:
         capsys.readouterr()
         assert propose.main(arguments) == 0
         assert capsys.readouterr().out == ""
+
+    def test_it_takes_ranges_from_the_statistics_of_the_run(self, root, curated):
+        data = pd.DataFrame({"age": AGES, "plurality": TWINS, "weeks": [8.0, 40.0]})
+        statistics = tfdv.generate_statistics_from_dataframe(data)
+        for folder, content in (
+            ("StatisticsGen/statistics/14/Split-train", statistics.SerializeToString()),
+            ("SchemaGen/schema/14", text_format.MessageToString(tfdv.infer_schema(statistics))),
+        ):
+            name = "FeatureStats.pb" if isinstance(content, bytes) else "schema.pbtxt"
+            write_atomically(root / folder / name, content)
+        arguments = ["--inferred", str(root), "--curated", str(curated), "--write"]
+        assert propose.main(arguments) == 1
+        weeks = schema(curated.read_text(encoding="utf-8")).feature[2]
+        assert (weeks.float_domain.min, weeks.float_domain.max) == (8, 40)
+
+    def test_it_drafts_a_whole_schema_from_the_declaration(self, tmp_path, capsys):
+        path = tmp_path / "schema.pbtxt"
+        arguments = ["--declared", "--curated", str(path)]
+        assert propose.main([*arguments, "--write"]) == 1
+        columns = (features.LABEL, *features.FEATURES)
+        drafted = schema(path.read_text(encoding="utf-8"))
+        assert [f.name for f in drafted.feature] == [column.name for column in columns]
+        assert list(drafted.default_environment) == ["TRAINING", "SERVING"]
+        assert propose.main(arguments) == 0
 
     def test_the_real_schema_has_nothing_to_say_to_itself(self, capsys):
         assert propose.main(["--inferred", str(propose.CURATED)]) == 0

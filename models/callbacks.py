@@ -119,7 +119,7 @@ class BestWeights(keras.callbacks.Callback):
         if not record:
             raise UserError(
                 "Training diverged: the error on the eval split was never a number.",
-                "Lower the learning rates in models/model.py, or look for extreme weights.",
+                "Lower deep_learning_rate and wide_learning_rate, or look for extreme labels.",
             )
         model.load_weights(record["weights"]).expect_partial()
         return record["step"]
@@ -238,7 +238,7 @@ class Report(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Logs the step and the errors."""
         logging.info(
-            "step %d: rmse %.4f lb on train, %.4f lb on eval",
+            "step %d: rmse %.4f on train, %.4f on eval",
             self._stretches.end(epoch),
             logs["rmse"],
             logs["val_rmse"],

@@ -13,8 +13,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from models import autograph  # noqa: F401, for its effect
-from models.declaration import UNKNOWN
-from models.features import FEATURES, LABEL
+from models import features as declared
+from models.declaration import UNKNOWN, Category
 
 CHUNK = 16_384
 """Rows parsed and transformed at a time; where the cost per row stops falling."""
@@ -36,13 +36,14 @@ def raw_features(serialized: tf.Tensor, transform: tft.TFTransformOutput, *, lab
         Dense or sparse tensors by column.
     """
     spec = transform.raw_feature_spec()
-    wanted = {feature.name: spec[feature.name] for feature in FEATURES}
+    wanted = {feature.name: spec[feature.name] for feature in declared.FEATURES}
     if label:
-        wanted[LABEL.name] = spec[LABEL.name]
+        wanted[declared.LABEL.name] = spec[declared.LABEL.name]
         return tf.io.parse_example(serialized, wanted)
-    for feature in FEATURES:
+    for feature in declared.FEATURES:
         if not feature.required and isinstance(wanted[feature.name], tf.io.FixedLenFeature):
-            wanted[feature.name] = tf.io.FixedLenFeature([1], tf.string, [UNKNOWN])
+            default = [UNKNOWN if isinstance(feature, Category) else float("nan")]
+            wanted[feature.name] = wanted[feature.name]._replace(default_value=default)
     return tf.io.parse_example(serialized, wanted)
 
 
@@ -57,13 +58,13 @@ def transformed_chunks(
         chunk: Rows per chunk; the last one may be smaller.
 
     Returns:
-        A dataset of `(features, label)`: features `{name: [chunk]}`, label `[chunk]` in pounds.
+        A dataset of `(features, label)`: features `{name: [chunk]}`, label `[chunk]` in its unit.
     """
     layer = transform.transform_features_layer()
 
     def transformed(serialized: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         features = dict(layer(raw_features(serialized, transform, label=True)))
-        label = features.pop(LABEL.name)
+        label = features.pop(declared.LABEL.name)
         return features, label
 
     names = sorted(name for pattern in files for name in tf.io.gfile.glob(pattern))

@@ -8,10 +8,10 @@ import math
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
+from models import features as declared
 from models import metrics as residuals
 from models import names
 from models.declaration import Bounds
-from models.features import LABEL, SLICES
 
 
 def eval_config(bounds: Bounds, code: str) -> config_pb2.EvalConfig:
@@ -43,12 +43,14 @@ def eval_config(bounds: Bounds, code: str) -> config_pb2.EvalConfig:
         model_specs=[
             # Without its type, TFMA would load each model once more, with Keras, to find out.
             config_pb2.ModelSpec(
-                signature_name=names.EXAMPLES, label_key=LABEL.name, model_type=tfma.TF_GENERIC
+                signature_name=names.EXAMPLES,
+                label_key=declared.LABEL.name,
+                model_type=tfma.TF_GENERIC,
             ),
         ],
         slicing_specs=[
             config_pb2.SlicingSpec(),
-            *(config_pb2.SlicingSpec(feature_keys=[key]) for key in SLICES),
+            *(config_pb2.SlicingSpec(feature_keys=[key]) for key in declared.SLICES),
         ],
         metrics_specs=[config_pb2.MetricsSpec(metrics=[*metrics, judged])],
         options=config_pb2.Options(

@@ -24,10 +24,11 @@ class Record:
 
     Attributes:
         step: Steps made at its end.
-        loss: Mean squared error on the examples trained on, while training, in square pounds.
-        rmse: Its root, in pounds.
-        val_loss: Mean squared error on the eval split at its end, in square pounds.
-        val_rmse: Its root, in pounds. Any of the four is NaN where training diverged.
+        loss: Mean squared error on the examples trained on, while training, in squares of the
+            label's unit.
+        rmse: Its root, in the label's unit.
+        val_loss: Mean squared error on the eval split at its end, in the same.
+        val_rmse: Its root. Any of the four is NaN where training diverged.
         seconds: How long it took, without the evaluation.
         examples_per_second: Examples trained on in a second.
     """

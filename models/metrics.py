@@ -8,9 +8,9 @@ the thresholds and writes its usual output.
 
 TFMA's confidence intervals come of a jackknife: it deals what it is given of each slice into 20
 buckets, at random and without a seed, and sees how much a metric moves as each is left out. So it
-is given groups of births: many enough for buckets of about one size, and their number does not grow
-with the eval split. A birth's two examples are in one group, for they err alike: taken for
-independent, they would make intervals too narrow by up to a third.
+is given groups of records: many enough for buckets of about one size, and their number does not
+grow with the eval split. The examples made of one record are in one group, for they err alike:
+taken for independent, two of them would make intervals too narrow by up to a third.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
 from models.names import PREDICTION
-from models.slicing import BIRTH_GROUPS, groups_of_births, slices_of_rows
+from models.slicing import RESAMPLING_GROUPS, resampling_groups, slices_of_rows
 
 SUMS_KEY = "residual_sums"
 """Key of the extract that holds the sums by model name."""
@@ -38,20 +38,26 @@ def _root_mean_squared_error(sums: np.ndarray) -> float:
     return math.sqrt(sums[SQUARED] / sums[COUNT])
 
 
+def _calibration(sums: np.ndarray) -> float:
+    # Labels of both signs may add up to nothing.
+    return sums[PREDICTIONS] / sums[LABELS] if sums[LABELS] else math.nan
+
+
 FORMULAS: dict[str, Callable[[np.ndarray], float]] = {
     "root_mean_squared_error": _root_mean_squared_error,
     "mean_absolute_error": lambda sums: sums[ABSOLUTE] / sums[COUNT],
     "mean_label": lambda sums: sums[LABELS] / sums[COUNT],
     "mean_prediction": lambda sums: sums[PREDICTIONS] / sums[COUNT],
     "bias": lambda sums: (sums[PREDICTIONS] - sums[LABELS]) / sums[COUNT],
-    "calibration": lambda sums: sums[PREDICTIONS] / sums[LABELS],
+    "calibration": _calibration,
     "example_count": lambda sums: sums[COUNT],
 }
-"""Metrics by name, in pounds; bias is mean prediction minus mean label, calibration over it."""
+"""Metrics by name, in the label's unit; bias is mean prediction minus mean label, calibration the
+former over the latter."""
 
 MIN_GROUPS = 26
-"""Groups that thirty births fill. A slice that fills fewer has no confidence intervals: of the 95%
-intervals of an RMSE over ten births only 85% hold the truth, over thirty 90%."""
+"""Groups that thirty records fill. A slice that fills fewer has no confidence intervals: of the 95%
+intervals of an RMSE over ten records only 85% hold the truth, over thirty 90%."""
 
 JUDGED = "judged_root_mean_squared_error"
 """RMSE of slices large enough to judge; 0 for the others, so no bound stops them."""
@@ -183,7 +189,7 @@ def custom_extractors(
 
 
 class _SumBySlice(beam.PTransform):
-    """Turns batches into `BIRTH_GROUPS` extracts per slice found in them."""
+    """Turns batches into `RESAMPLING_GROUPS` extracts per slice found in them."""
 
     def __init__(self, eval_config: config_pb2.EvalConfig) -> None:
         super().__init__()
@@ -202,17 +208,19 @@ class _SumBySlice(beam.PTransform):
 def _sum_by_slice(
     batch: tfma.Extracts, slices: Sequence[tuple[str, ...]], models: Sequence[str]
 ) -> Iterator[tuple[tuple, np.ndarray]]:
-    """The slices of a batch, each with its sums, `[models, BIRTH_GROUPS, 5]`."""
+    """The slices of a batch, each with its sums, `[models, RESAMPLING_GROUPS, 5]`."""
     labels = _by_model(batch[tfma.LABELS_KEY], models)
     predictions = _by_model(batch[tfma.PREDICTIONS_KEY], models)
     terms = np.concatenate([_terms(labels[model], predictions[model]) for model in models])
     rows = terms.shape[1]
-    groups = groups_of_births(batch[tfma.FEATURES_KEY])
+    groups = resampling_groups(batch[tfma.FEATURES_KEY], rows)
     for keys in slices:
         found, places = slices_of_rows(batch[tfma.FEATURES_KEY], keys, rows)
-        cells, size = places * BIRTH_GROUPS + groups, len(found) * BIRTH_GROUPS
+        cells, size = places * RESAMPLING_GROUPS + groups, len(found) * RESAMPLING_GROUPS
         sums = np.stack([np.bincount(cells, term, size) for term in terms])
-        by_slice = sums.reshape(len(models), -1, len(found), BIRTH_GROUPS).transpose(2, 0, 3, 1)
+        by_slice = sums.reshape(len(models), -1, len(found), RESAMPLING_GROUPS).transpose(
+            2, 0, 3, 1
+        )
         yield from zip(found, by_slice, strict=True)
 
 
@@ -222,11 +230,11 @@ def _extract_per_group(
     """What TFMA deals: also empty groups, so that the slice is in each of its samples."""
     slice_key, sums = sums_of_slice
     if np.count_nonzero(sums[0, :, COUNT]) < MIN_GROUPS:
-        # All births in one group: whatever TFMA leaves out, no interval comes of it.
+        # All records in one group: whatever TFMA leaves out, no interval comes of it.
         whole = sums.sum(axis=1)
         sums = np.zeros_like(sums)
         sums[:, 0] = whole
-    for group in range(BIRTH_GROUPS):
+    for group in range(RESAMPLING_GROUPS):
         by_model = dict(zip(models, sums[:, group], strict=True))
         yield {tfma.SLICE_KEY_TYPES_KEY: [slice_key], SUMS_KEY: by_model}
 

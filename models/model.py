@@ -16,10 +16,10 @@ import tensorflow_transform as tft
 import tf_keras as keras
 
 from models import autograph  # noqa: F401, for its effect
+from models import features as declared
 from models.columns import categories, numbers
 from models.declaration import Hyperparameters
-from models.features import CROSSES
-from models.transform import bucket_name, quantile_name, z_score_name
+from models.transform import bucket_name, quantile_name, unknown_name, z_score_name
 
 
 def input_sizes(transform: tft.TFTransformOutput) -> dict[str, int]:
@@ -37,7 +37,9 @@ def input_sizes(transform: tft.TFTransformOutput) -> dict[str, int]:
             sizes[bucket_name(number)] = len(number.boundaries) + 1
         if number.quantiles:
             sizes[quantile_name(number)] = number.quantiles
-    return sizes | {cross.name: cross.buckets for cross in CROSSES}
+        if number.optional:
+            sizes[unknown_name(number)] = 2
+    return sizes | {cross.name: cross.buckets for cross in declared.CROSSES}
 
 
 def wide_and_deep(
@@ -47,19 +49,20 @@ def wide_and_deep(
 
     Args:
         sizes: What `input_sizes` returns.
-        mean_label: Mean weight of the training examples, in pounds; where predictions start.
+        mean_label: Mean label of the training examples; where predictions start.
         training_steps: Steps over which the deep half's rate falls to zero.
         options: Widths and rates.
 
     Returns:
-        A model from `{name: [batch]}` (int64 indices, float32 z-scores) to `[batch, 1]` pounds,
+        A model from `{name: [batch]}` (int64 indices, float32 z-scores) to `[batch, 1]` labels,
         with the mean squared error as its loss.
     """
     sparse = {name: keras.Input((), name=name, dtype=tf.int64) for name in sizes}
     dense = {name: keras.Input((), name=name) for name in map(z_score_name, numbers())}
     inputs = sparse | dense
+    mean = keras.layers.Rescaling(options.label_scale, offset=mean_label, name="mean")
     model = keras.experimental.WideDeepModel(
-        keras.Model(inputs, _wide(sparse, sizes, mean_label, options.label_scale), name="wide"),
+        keras.Model(inputs, _wide(sparse, dense, sizes, mean), name="wide"),
         keras.Model(inputs, _deep(sparse, dense, sizes, options), name="deep"),
     )
     model(inputs)  # Builds it, so that it can be saved before it has seen a batch.
@@ -80,28 +83,32 @@ def wide_and_deep(
     return model
 
 
-def _wide(sparse: dict, sizes: dict[str, int], mean_label: float, scale: float) -> tf.Tensor:
+def _wide(sparse: dict, dense: dict, sizes: dict[str, int], mean: keras.layers.Layer) -> tf.Tensor:
     """The mean, and one weight per value of every sparse input: one table, so one look-up a step.
 
     The mean is no weight: FTRL pulls weights to zero, also from where they start, and the first
     hundreds of steps would only find the mean again. What it lacks, the deep half's bias learns.
+
+    Where nothing is sparse, it is linear in the z-scores instead.
     """
+    if not sparse:
+        numbers_alone = tf.stack(list(dense.values()), axis=1)
+        linear = keras.layers.Dense(1, kernel_initializer="zeros", name="weights")
+        return mean(linear(numbers_alone))
     offsets, total = [], 0
     for name in sparse:
         offsets.append(total)
         total += sizes[name]
     rows = tf.stack(list(sparse.values()), axis=1) + tf.constant(offsets, tf.int64)
     weights = keras.layers.Embedding(total, 1, embeddings_initializer="zeros", name="weights")(rows)
-    return keras.layers.Rescaling(scale, offset=mean_label, name="mean")(
-        tf.reduce_sum(weights, axis=1)
-    )
+    return mean(tf.reduce_sum(weights, axis=1))
 
 
 def _deep(sparse: dict, dense: dict, sizes: dict[str, int], options: Hyperparameters) -> tf.Tensor:
-    """Dense layers over z-scores and embeddings of the categories.
+    """Dense layers over z-scores, indicators of what is unknown, and embeddings of the categories.
 
-    The crosses stay out: an embedding of the four-way cross, as the course has it, memorised 50,000
-    births and lost 1% of RMSE on the eval split. Memorising is for the wide half.
+    The crosses stay out: an embedding of a four-way cross memorised 50,000 rows and lost 1% of RMSE
+    on the eval split. Memorising is for the wide half.
     """
     embeddings = [
         keras.layers.Embedding(
@@ -109,11 +116,12 @@ def _deep(sparse: dict, dense: dict, sizes: dict[str, int], options: Hyperparame
         )
         for c in categories()
     ]
-    columns = [tf.expand_dims(number, 1) for number in dense.values()]
+    unknown = [tf.cast(sparse[unknown_name(n)], tf.float32) for n in numbers() if n.optional]
+    columns = [tf.expand_dims(number, 1) for number in (*dense.values(), *unknown)]
     columns += [e(sparse[c.name]) for e, c in zip(embeddings, categories(), strict=True)]
     hidden = tf.concat(columns, axis=1)
     for units in options.hidden_units:
         hidden = keras.layers.Dense(units, activation="relu")(hidden)
     return keras.layers.Rescaling(options.label_scale, name="scale")(
-        keras.layers.Dense(1, name="deep_weight")(hidden)
+        keras.layers.Dense(1, name="deep_label")(hidden)
     )

@@ -12,4 +12,4 @@ TRANSFORM = "transform"
 """Signature from raw named values to what the network reads."""
 
 PREDICTION = LABEL.name
-"""Key of the answer: the predicted weight, in pounds."""
+"""Key of the answer: the predicted label, in its unit."""

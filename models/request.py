@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.errors import UserError
-from models.declaration import UNKNOWN, Category, Number
-from models.features import FEATURES
+from models import features as declared
+from models.declaration import UNKNOWN, Category, Feature
+from models.judging import EXAMPLE_REQUEST
 
-Birth = dict[str, str | float]
-"""One checked request: a value for every feature."""
+Request = dict[str, str | float]
+"""One checked request: a value for every feature; NaN for an optional number that is unknown."""
 
 _LONG = 20
 """Digits from which an integer is far outside every range."""
@@ -23,8 +24,8 @@ class RequestError(UserError):
     """A request that can't be answered."""
 
 
-def parse_request(text: str) -> Birth:
-    """Reads one birth from JSON.
+def parse_request(text: str) -> Request:
+    """Reads a request from JSON.
 
     Args:
         text: A JSON object, one field per feature; what may be unknown may be left out or null.
@@ -51,8 +52,8 @@ def parse_request(text: str) -> Birth:
     return check_request(fields)
 
 
-def check_request(fields: Mapping[str, Any]) -> Birth:
-    """Checks the fields of one birth.
+def check_request(fields: Mapping[str, Any]) -> Request:
+    """Checks the fields of a request.
 
     Args:
         fields: Values by name of the feature; what may be unknown may be left out or None.
@@ -63,30 +64,36 @@ def check_request(fields: Mapping[str, Any]) -> Birth:
     Raises:
         RequestError: If a field is unknown, missing, of the wrong type or out of range.
     """
-    names = [feature.name for feature in FEATURES]
+    names = [feature.name for feature in declared.FEATURES]
     for name in fields:
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1)
             hint = f"Did you mean {close[0]}?" if close else f"The fields are {', '.join(names)}."
             raise RequestError(f"There is no field {name!r}.", hint)
-    return {feature.name: _checked(feature, fields.get(feature.name)) for feature in FEATURES}
+    return {
+        feature.name: _checked(feature, fields.get(feature.name)) for feature in declared.FEATURES
+    }
 
 
-def _checked(feature: Category | Number, value: Any) -> str | float:
-    if value is None and feature.required:
-        raise RequestError(
-            f"The field {feature.name} is missing.", f"Give {_allowed(feature)}: {feature.help}."
-        )
+def _checked(feature: Feature, value: Any) -> str | float:
     if value is None:
-        return UNKNOWN
+        if feature.required:
+            raise RequestError(
+                f"The field {feature.name} is missing.",
+                f"Give {_allowed(feature)}: {feature.help}.",
+            )
+        return UNKNOWN if isinstance(feature, Category) else math.nan
     if isinstance(feature, Category):
         # JSON has true and false of its own; people will use them.
         word = str(value) if isinstance(value, bool) else value
         if isinstance(word, str) and word in feature.vocabulary:
             return word
-    # Compared before it is made a float: a long enough integer has none.
-    elif _is_number(value) and feature.minimum <= value <= feature.maximum:
-        return float(value)
+    elif _is_number(value):
+        # Compared before it is made a float: a long enough integer has none.
+        if feature.minimum <= value <= feature.maximum:
+            return float(value)
+        if feature.optional and value != value:  # NaN, as `check_request` itself answers.
+            return value
     raise RequestError(
         f"The field {feature.name} is {_shown(value)}.",
         f"Give {_allowed(feature)}: {feature.help}.",
@@ -106,10 +113,11 @@ def _shown(value: Any) -> str:
     return json.dumps(value)[:80] if isinstance(value, (str, int, float)) else _kind(value)
 
 
-def _allowed(feature: Category | Number) -> str:
+def _allowed(feature: Feature) -> str:
     if isinstance(feature, Category):
         return "one of " + ", ".join(f'"{word}"' for word in feature.vocabulary)
-    return f"a number of {feature.unit} from {feature.minimum:g} to {feature.maximum:g}"
+    unit = f" of {feature.unit}" if feature.unit else ""
+    return f"a number{unit} from {feature.minimum:g} to {feature.maximum:g}"
 
 
 def _kind(value: Any) -> str:
@@ -121,12 +129,7 @@ def _kind(value: Any) -> str:
 
 
 def _example() -> str:
-    fields = {
-        f.name: f.vocabulary[0] if isinstance(f, Category) else (f.minimum + f.maximum) // 2
-        for f in FEATURES
-        if f.required
-    }
-    return f"Write it as {json.dumps(fields)}."
+    return f"Write it as {json.dumps(EXAMPLE_REQUEST)}."
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ training ran.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 
@@ -15,9 +16,9 @@ import tensorflow as tf
 import tensorflow_transform as tft
 import tf_keras as keras
 
+from models import features as declared
 from models.dataset import raw_features
-from models.declaration import UNKNOWN, Category
-from models.features import FEATURES, LABEL
+from models.declaration import UNKNOWN, Category, Feature
 from models.names import EXAMPLES, PREDICTION, SERVING, TRANSFORM
 
 
@@ -53,7 +54,7 @@ def save(model: keras.Model, transform: tft.TFTransformOutput, path: str) -> Non
 
 def _transformed(layer: keras.Model, raw: dict) -> dict[str, tf.Tensor]:
     outputs = dict(layer(raw))
-    outputs.pop(LABEL.name, None)
+    outputs.pop(declared.LABEL.name, None)
     return outputs
 
 
@@ -64,22 +65,28 @@ def raw_columns(values: dict[str, tf.Tensor], transform: tft.TFTransformOutput) 
     for name, value in values.items():
         column = tf.expand_dims(value, 1)
         if isinstance(spec[name], tf.io.VarLenFeature):
-            column = tf.sparse.from_dense(column)
-        columns[name] = column
+            text = value.dtype == tf.string
+            missing = tf.equal(column, "") if text else tf.math.is_nan(column)
+            places = tf.where(tf.logical_not(missing))
+            shape = tf.shape(column, tf.int64)
+            column = tf.SparseTensor(places, tf.gather_nd(column, places), shape)
+        columns[name] = tf.cast(column, spec[name].dtype)
     return columns
 
 
 def _named(answer: Callable[[dict], dict]) -> tf.types.experimental.GenericFunction:
     """A function with one argument per feature; those that may be unknown have a default.
 
-    A default is a single `Unknown`, which stands for the whole batch. TensorFlow writes defaults
-    into the signature, so that TensorFlow Serving accepts a request without them.
+    A default is a single `Unknown` or NaN, which stands for the whole batch. TensorFlow writes
+    defaults into the signature, so that TensorFlow Serving accepts a request without them.
     """
-    ordered = sorted(FEATURES, key=lambda f: not f.required)  # Arguments with defaults come last.
+    ordered = sorted(
+        declared.FEATURES, key=lambda f: not f.required
+    )  # Arguments with defaults come last.
 
     def serve(*args: tf.Tensor, **kwargs: tf.Tensor) -> dict[str, tf.Tensor]:
         values = dict(zip((f.name for f in ordered), args, strict=False)) | kwargs
-        rows = tf.shape(values[ordered[0].name])
+        rows = functools.reduce(tf.broadcast_dynamic_shape, map(tf.shape, values.values()))
         return answer({name: tf.broadcast_to(value, rows) for name, value in values.items()})
 
     serve.__signature__ = inspect.Signature(
@@ -87,7 +94,7 @@ def _named(answer: Callable[[dict], dict]) -> tf.types.experimental.GenericFunct
             inspect.Parameter(
                 f.name,
                 inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                default=inspect.Parameter.empty if f.required else tf.constant([UNKNOWN]),
+                default=inspect.Parameter.empty if f.required else _unknown(f),
             )
             for f in ordered
         ]
@@ -97,3 +104,7 @@ def _named(answer: Callable[[dict], dict]) -> tf.types.experimental.GenericFunct
         for f in ordered
     ]
     return tf.function(serve, input_signature=specs)
+
+
+def _unknown(feature: Feature) -> tf.Tensor:
+    return tf.constant([UNKNOWN if isinstance(feature, Category) else float("nan")])

@@ -26,7 +26,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from models import signatures
 from models.callbacks import BestWeights, Recorder, Report, StopAt, Stretches, write_whole
 from models.dataset import training_dataset, transformed_chunks
-from models.features import HYPERPARAMETERS
+from models.declaration import Hyperparameters
 from models.history import FILE, History, Parameters
 from models.model import input_sizes, wide_and_deep
 
@@ -42,6 +42,7 @@ class Training:
         cache_examples: Whether to keep the transformed examples in memory.
         seed: Seed of weights and shuffling.
         code: Fingerprint of the code that trains; a change of it starts afresh.
+        hyperparameters: What shapes the network and how it learns.
     """
 
     batch_size: int
@@ -50,15 +51,19 @@ class Training:
     cache_examples: bool
     seed: int
     code: str
+    hyperparameters: Hyperparameters
 
     def to_config(self) -> dict[str, Any]:
         """The form TFX carries: JSON values by name."""
-        return dict(vars(self))
+        return asdict(self)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Training:
         """Reads what `to_config` wrote; ignores what TFX adds."""
-        return cls(**{name: config[name] for name in cls.__dataclass_fields__})
+        given = {name: config[name] for name in cls.__dataclass_fields__}
+        options = given["hyperparameters"]
+        units = {"hidden_units": tuple(options["hidden_units"])}  # JSON has lists alone.
+        return cls(**given | {"hyperparameters": Hyperparameters(**options | units)})
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -79,7 +84,7 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     evaluate = transformed_chunks(fn_args.eval_files, transform).cache()
 
-    options = HYPERPARAMETERS
+    options = training.hyperparameters
     network = (input_sizes(transform), mean_label(train_chunks), fn_args.train_steps, options)
     with strategy.scope():
         model = wide_and_deep(*network)
@@ -166,7 +171,7 @@ def log_folder(fn_args: FnArgs) -> str:
 
 
 def mean_label(chunks: tf.data.Dataset) -> float:
-    """Mean label of the first chunk, in pounds; thousands of rows are enough to start from."""
+    """Mean label of the first chunk; thousands of rows are enough to start from."""
     return float(np.mean(next(label.numpy() for _, label in chunks.take(1))))
 
 

@@ -8,6 +8,8 @@ What unseen and missing values become:
 * a category that is missing, or empty, is `Unknown`, a word like any other;
 * a category that training never saw gets the index after the last of its vocabulary;
 * a number outside the boundaries falls in the first or the last bucket;
+* an optional number that is missing is the mean of those known, and an indicator says so; in a
+  cross it is `Unknown`;
 * crosses hash the words and buckets themselves, so an unseen combination shares a bucket at random.
 """
 
@@ -22,11 +24,14 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from models import autograph  # noqa: F401, for its effect
+from models import features as declared
 from models.declaration import UNKNOWN, Category, Feature, Number
-from models.features import CROSSES, FEATURES, LABEL
 
 SEPARATOR = "|"
 """Joins the parts of a cross before hashing; no vocabulary contains it."""
+
+_QUANTILE_ERROR = 0.01
+"""Largest error of a quantile's rank, as `tft.bucketize` has it."""
 
 Tensors = Mapping[str, tf.Tensor | tf.SparseTensor]
 
@@ -46,6 +51,11 @@ def quantile_name(feature: Number) -> str:
     return f"{feature.name}_quantile"
 
 
+def unknown_name(feature: Number) -> str:
+    """Name of the indicator of an optional number: 1 where it is unknown, else 0."""
+    return f"{feature.name}_unknown"
+
+
 def preprocessing_fn(inputs: Tensors) -> dict[str, tf.Tensor]:
     """Builds the transform graph; called by TensorFlow Transform.
 
@@ -55,40 +65,51 @@ def preprocessing_fn(inputs: Tensors) -> dict[str, tf.Tensor]:
 
     Returns:
         Tensors of shape `[batch]`: per category its vocabulary index (int64); per number its
-        z-score (float32) and bucket indices (int64); per cross its hash bucket (int64); and the
-        label, in pounds (float32).
+        z-score (float32), bucket indices and, if it is optional, its indicator (int64); per cross
+        its hash bucket (int64); and the label, in its unit (float32).
     """
-    raw = {feature.name: _raw_value(inputs[feature.name], feature) for feature in FEATURES}
     outputs: dict[str, tf.Tensor] = {}
     parts: dict[str, tf.Tensor] = {}
-    for feature in FEATURES:
-        value = raw[feature.name]
+    for feature in declared.FEATURES:
+        value = _raw_value(inputs[feature.name], feature)
         if isinstance(feature, Category):
             outputs[feature.name] = tft.compute_and_apply_vocabulary(
                 value, num_oov_buckets=1, vocab_filename=feature.name, name=feature.name
             )
             parts[feature.name] = value
             continue
+        present, unknown = value, None
+        if feature.optional:
+            unknown = tf.math.is_nan(value)
+            present = tf.boolean_mask(value, tf.logical_not(unknown))
+            value = tf.where(unknown, tft.mean(present), value)
+            outputs[unknown_name(feature)] = tf.cast(unknown, tf.int64)
         outputs[z_score_name(feature)] = tft.scale_to_z_score(value)
         if feature.quantiles:
-            outputs[quantile_name(feature)] = tft.bucketize(value, feature.quantiles)
+            # Boundaries of what is known alone: the means that stand in are all the same.
+            error = min(1 / feature.quantiles, _QUANTILE_ERROR)
+            boundaries = tft.quantiles(present, feature.quantiles, error)
+            outputs[quantile_name(feature)] = tft.apply_buckets(value, boundaries)
         if feature.boundaries:
             bucket = tft.apply_buckets(value, tf.constant([feature.boundaries], tf.float32))
             outputs[bucket_name(feature)] = bucket
-            parts[feature.name] = tf.strings.as_string(bucket)
-    for cross in CROSSES:
+            part = tf.strings.as_string(bucket)
+            parts[feature.name] = part if unknown is None else tf.where(unknown, UNKNOWN, part)
+    for cross in declared.CROSSES:
         joined = tf.strings.join([parts[parent] for parent in cross.parents], separator=SEPARATOR)
         outputs[cross.name] = tf.strings.to_hash_bucket_fast(joined, cross.buckets)
-    outputs[LABEL.name] = tf.squeeze(inputs[LABEL.name], axis=1)
+    label = tf.squeeze(inputs[declared.LABEL.name], axis=1)
+    outputs[declared.LABEL.name] = tf.cast(label, tf.float32)
     return outputs
 
 
 def _raw_value(tensor: tf.Tensor | tf.SparseTensor, feature: Feature) -> tf.Tensor:
-    """The column as a dense `[batch]`, missing categories filled with `UNKNOWN`."""
+    """The column as a dense `[batch]`; what is missing is `UNKNOWN` or NaN."""
+    category = isinstance(feature, Category)
+    if not category:
+        tensor = tf.cast(tensor, tf.float32)  # Before it is filled: whole numbers have no NaN.
     if isinstance(tensor, tf.SparseTensor):
-        default = UNKNOWN if isinstance(feature, Category) else float("nan")
+        default = UNKNOWN if category else float("nan")
         tensor = tft.sparse_tensor_to_dense_with_shape(tensor, [None, 1], default)
     value = tf.squeeze(tensor, axis=1)
-    if isinstance(feature, Category):
-        value = tf.where(tf.equal(value, ""), UNKNOWN, value)
-    return value
+    return tf.where(tf.equal(value, ""), UNKNOWN, value) if category else value

@@ -214,4 +214,5 @@ def _training(settings: Settings, engines: Engines) -> Training:
         cache_examples=settings.cache_examples,
         seed=settings.seed,
         code=code_fingerprint("models.task"),
+        hyperparameters=settings.hyperparameters,
     )

@@ -19,8 +19,8 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from data.table import TABLE, QueryParameters
-from models.declaration import Bounds
-from models.features import LABEL, SLICES
+from models.declaration import Bounds, Hyperparameters
+from models.features import HYPERPARAMETERS, LABEL, SLICES
 from models.judging import BOUNDS
 from pipeline.cli.config import Layered, load
 
@@ -75,6 +75,32 @@ class Settings(Layered, QueryParameters):
         True, description="keep the training examples in memory, about 200 bytes each"
     )
     seed: int = Field(20_01, ge=0, lt=2**32, description="seed of weights and shuffling")
+
+    hidden_units: str = Field(
+        ",".join(map(str, HYPERPARAMETERS.hidden_units)),
+        description="widths of the deep half's layers, the first one first",
+    )
+    category_embedding: int = Field(
+        HYPERPARAMETERS.category_embedding,
+        ge=1,
+        description="width of the embedding of each category, in the deep half",
+    )
+    wide_learning_rate: float = Field(
+        HYPERPARAMETERS.wide_learning_rate, gt=0, description="learning rate of the wide half"
+    )
+    wide_l2: float = Field(
+        HYPERPARAMETERS.wide_l2, ge=0, description="L2 regularisation of the wide half"
+    )
+    deep_learning_rate: float = Field(
+        HYPERPARAMETERS.deep_learning_rate,
+        gt=0,
+        description="learning rate of the deep half at first; it falls to zero",
+    )
+    label_scale: float = Field(
+        HYPERPARAMETERS.label_scale,
+        gt=0,
+        description=f"about the label's standard deviation, which rates are relative to{_UNIT}",
+    )
 
     schema_file: Path = Field(
         ROOT / "schema" / "schema.pbtxt", description="curated schema that examples must keep to"
@@ -137,6 +163,25 @@ class Settings(Layered, QueryParameters):
             if name not in SLICES:
                 raise ValueError(f"no slice is called {name!r}; there are {', '.join(SLICES)}")
         return slices
+
+    @field_validator("hidden_units")
+    @classmethod
+    def _check_units(cls, units: str) -> str:
+        if units and not re.fullmatch(r"[1-9]\d{0,4}(,[1-9]\d{0,4})*", units):
+            raise ValueError("write widths with commas between them, such as 64,32")
+        return units
+
+    @property
+    def hyperparameters(self) -> Hyperparameters:
+        """What shapes the network and how it learns."""
+        return Hyperparameters(
+            hidden_units=tuple(int(width) for width in self.hidden_units.split(",") if width),
+            category_embedding=self.category_embedding,
+            wide_learning_rate=self.wide_learning_rate,
+            wide_l2=self.wide_l2,
+            deep_learning_rate=self.deep_learning_rate,
+            label_scale=self.label_scale,
+        )
 
     @property
     def bounds(self) -> Bounds:

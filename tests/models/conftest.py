@@ -9,25 +9,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
 import pytest
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
 import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
-from apache_beam.options.pipeline_options import PipelineOptions
-from tensorflow_transform.tf_metadata import dataset_metadata
+from analysis import analyze
 from tfx.components.trainer.fn_args_utils import FnArgs
-from tfx_bsl.public import tfxio
 
 from data.query import SPLITS, render
 from data.source import open_source
 from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
 from models.dataset import transformed_chunks
-from models.features import FEATURES, LABEL
+from models.features import FEATURES, HYPERPARAMETERS, LABEL
 from models.task import Training, run_fn
-from models.transform import preprocessing_fn
 from pipeline.components.embedded_bigquery import encode
 from schema.propose import CURATED
 
@@ -76,24 +71,8 @@ def transform(
     example_files: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> tft.TFTransformOutput:
     """What TFX's Transform makes of the train split."""
-    folder = tmp_path_factory.mktemp("transform")
     schema = tfdv.load_schema_text(str(CURATED))
-    source = tfxio.TFExampleRecord(
-        example_files["train"], schema=schema, telemetry_descriptors=["test"]
-    )
-    options = PipelineOptions(["--runner=DirectRunner", "--direct_running_mode=in_memory"])
-    with (
-        beam.Pipeline(options=options) as pipeline,
-        tft_beam.Context(temp_dir=str(tmp_path_factory.mktemp("analysis"))),
-    ):
-        examples = (pipeline | source.BeamSource(), source.TensorAdapterConfig())
-        graph = examples | tft_beam.AnalyzeDataset(preprocessing_fn)
-        _ = graph | tft_beam.WriteTransformFn(str(folder))
-        # The whole schema, also of columns that the graph does not use: that is what TFX writes.
-        _ = dataset_metadata.DatasetMetadata(schema) | tft_beam.WriteMetadata(
-            str(folder / "metadata"), pipeline=pipeline
-        )
-    return tft.TFTransformOutput(str(folder))
+    return analyze(example_files["train"], schema, tmp_path_factory.mktemp("transform"))
 
 
 @pytest.fixture(scope="session")
@@ -140,6 +119,7 @@ def make_fn_args(
             "cache_examples": True,
             "seed": 1,
             "code": "",
+            "hyperparameters": HYPERPARAMETERS,
         }
         return FnArgs(
             train_files=[example_files["train"]],

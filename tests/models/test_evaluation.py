@@ -31,7 +31,7 @@ from models.evaluation import eval_config
 from models.features import BANDS, LABEL, SLICES
 from models.metrics import FORMULAS, JUDGED
 from models.names import EXAMPLES, PREDICTION
-from models.slicing import BIRTH_GROUPS, groups_of_births, slice_values
+from models.slicing import RESAMPLING_GROUPS, resampling_groups, slice_values
 from schema.propose import CURATED
 
 Row = dict[str, Any]
@@ -475,7 +475,9 @@ class TestIntervals:
             if sizes[key] >= self.ENOUGH
         }
         # Slices with fewer births than there are groups, too; and each birth is there twice.
-        assert min(sizes[key] for key in found) < BIRTH_GROUPS < sizes[()] < len(slices[()]) / 1.9
+        assert (
+            min(sizes[key] for key in found) < RESAMPLING_GROUPS < sizes[()] < len(slices[()]) / 1.9
+        )
         assert_widths(found, {key: resampled(slices[key]) for key in found})
         for key, bounds in found.items():
             assert set(bounds) == set(FORMULAS) - {"example_count"}
@@ -530,19 +532,22 @@ def test_slices_of_a_batch_are_those_of_its_rows(births):
     batch |= {name: column(some, name).astype(bytes) for name in ("is_male", "plurality")}
     for key in SLICES:
         expected = [expected_slice(birth, key) for birth in some]
-        assert slice_values(batch, key).tolist() == expected
+        assert slice_values(batch, key, len(some)).tolist() == expected
 
 
 def test_the_two_examples_of_a_birth_are_in_one_group_whatever_their_batch(births):
     rows = sorted(births["eval"], key=lambda row: str(row["mother_race"]))
     groups = np.concatenate(
-        [groups_of_births(extracted(rows[i : i + size])) for i, size in ((0, 1), (1, 999))]
+        [
+            resampling_groups(extracted(rows[i : i + size]), len(rows[i : i + size]))
+            for i, size in ((0, 1), (1, 999))
+        ]
     )
     birth = birth_of_rows(rows)
     group_of_birth = dict(zip(birth, groups, strict=True))
     assert [group_of_birth[b] for b in birth] == groups.tolist()
     # Dealt evenly: as many births in each group as chance has it.
-    counts = np.bincount(list(group_of_birth.values()), minlength=BIRTH_GROUPS)
+    counts = np.bincount(list(group_of_birth.values()), minlength=RESAMPLING_GROUPS)
     assert counts.var() == pytest.approx(counts.mean(), rel=0.5)
 
 

@@ -366,7 +366,7 @@ def _replace_tables(tree: exp.Expr, tables: Mapping[str, str]) -> None:
             hint = f"Did you mean {close[0]}?" if close else "Use one of these."
             known = ", ".join(sorted(tables)) or "none"
             raise UserError(f"There is no table {name}; known: {known}.", hint)
-        # Unaliased, a table is known by its last part: `FROM a.b.births` allows `births.year`.
+        # Unaliased, a table is known by its last part: `FROM a.b.trips` allows `trips.fare`.
         alias = table.alias or table.name.rsplit(".", maxsplit=1)[-1]
         table.replace(exp.to_table(f'"{tables[name]}"', dialect="duckdb", alias=alias))
 

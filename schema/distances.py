@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from data.table import TABLE
 from schema.findings import Finding
 from schema.statistics import Columns, Statistics, percent
 
@@ -52,8 +53,8 @@ def skew(
         An error per feature that differs by more than its comparator allows and chance explains.
     """
     cure = (
-        "Look at how data/natality.sql makes the splits; take a larger sample or more years; or, "
-        "if the splits are meant to differ, raise the skew_comparator in schema/schema.pbtxt."
+        f"Look at how data/{TABLE.query.name} makes the splits; take more {TABLE.rows}; or, if the "
+        "splits are meant to differ, raise the skew_comparator in schema/schema.pbtxt."
     )
     apart = _apart(SKEW, (train, other), ("train", split), schema)
     return [Finding(split, name, SKEW, "error", found, bound, cure) for name, found, bound in apart]
@@ -72,10 +73,10 @@ def drift(
 
     Returns:
         A warning per feature that differs by more than its comparator allows and chance explains:
-        births may change over the years, and only people can tell whether they should have.
+        what is observed may change, and only people can tell whether it should have.
     """
     cure = (
-        "If the births were meant to change, nothing; if not, compare years, sample and source "
+        f"If the {TABLE.rows} were meant to change, nothing; if not, compare settings and source "
         "with those of the previous run. The bound is the drift_comparator in schema/schema.pbtxt."
     )
     apart = _apart(DRIFT, (before, now), ("the previous run", "this run"), schema)
@@ -101,8 +102,8 @@ def distances(
     fewest = min(Columns(statistics).examples for statistics in (base, other))
     if not fewest:
         return []
-    # Distances between equal distributions grow as samples shrink. Measured on births, 2 / sqrt(n)
-    # and the bounds of the schema cover them from 70 examples on; at a million it is nothing.
+    # Distances between equal distributions grow as samples shrink. As measured, 2 / sqrt(n) and
+    # bounds of 0.1 cover them from 70 examples on; at a million it is nothing.
     chance = 2 / math.sqrt(fewest)
     environment = _TRAINING if _TRAINING in schema.default_environment else None
     if comparator == SKEW:

@@ -10,6 +10,7 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
 from common.errors import UserError
+from data.table import TABLE
 from schema.statistics import Columns, Statistics, percent
 
 SEVERITIES = ("error", "warning", "never")
@@ -212,16 +213,17 @@ def _cure(kind: str, inferred: str) -> str:
         return (
             "If the data is right, accept it: python -m schema.propose --inferred "
             f"{shlex.quote(inferred)} --write, and declare it in models/features.py; if not, mend "
-            "data/natality.sql or the source."
+            f"data/{TABLE.query.name} or the source."
         )
     if kind in _TOO_SMALL | _TOO_BIG:
         return (
             "If such numbers are right, widen the range in schema/schema.pbtxt and in "
-            "models/features.py; if not, leave them out in data/natality.sql or mend the source."
+            "models/features.py; if not, leave them out in "
+            f"data/{TABLE.query.name} or mend the source."
         )
     return (
         "If that is meant, change the column in schema/schema.pbtxt and in models/features.py; if "
-        "not, mend data/natality.sql or the source."
+        f"not, mend data/{TABLE.query.name} or the source."
     )
 
 

@@ -40,7 +40,7 @@ def run(folder: Path, *arguments: str) -> str:
 def test_a_run_ends_in_a_model_that_predicts(tmp_path: Path):
     # Bounds that any model keeps: how good one is after so few steps says nothing.
     bounds = [f"--{bound}={1e6 * (LABEL.maximum - LABEL.minimum):.0f}" for bound in BOUNDS]
-    steps = ["--train-steps=40", "--checkpoint-every=20"]
+    steps = ["--train-steps=40", "--checkpoint-interval=20"]
     out = run(tmp_path, f"--sample={SHARE:.3f}", *steps, *bounds)
     assert re.search(r"^  Verdict +blessed$", out, re.MULTILINE)
     (report,) = re.findall(r"^  Report +(.*)$", out, re.MULTILINE)

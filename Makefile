@@ -50,7 +50,7 @@ format: $(INSTALLED) ## Put the code in shape
 bench: $(INSTALLED) ## Compare speed and quality with the stock way and with the physical limit
 	@$(PY) -m benchmarks.run $(ARGS)
 
-notebook: $(INSTALLED) ## Explore the births and the last run, at http://localhost:8888
+notebook: $(INSTALLED) ## Explore the data and the last run, at http://localhost:8888
 	.venv/bin/jupyter lab --ip localhost notebooks/explore.ipynb $(ARGS)
 
 tensorboard: $(INSTALLED) ## Look at the training of all runs, at http://localhost:6006

@@ -12,9 +12,9 @@ PY311 = "python_version >= '3.11'"
 PY312 = "python_version >= '3.12'"
 
 setup(
-    name="natality-tfx",
+    name="tfx-pipeline",
     version="0.1.0",
-    description="Predict a baby's weight at birth: an end-to-end TFX pipeline.",
+    description="An end-to-end TFX pipeline, for a laptop and for Vertex AI.",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(

@@ -14,9 +14,3 @@ def categories() -> tuple[Category, ...]:
 def numbers() -> tuple[Number, ...]:
     """The declared columns with a magnitude, in order."""
     return tuple(f for f in declared.FEATURES if isinstance(f, Number))
-
-
-def title(name: str) -> str:
-    """What people read for a column or a slicing feature."""
-    known = (*declared.FEATURES, *declared.BANDS, *declared.GROUPS)
-    return next((c.title for c in known if c.name == name), name.replace("_", " "))

@@ -12,6 +12,7 @@ from tfx.dsl.components.base.executor_spec import ExecutorSpec
 from tfx.proto import example_gen_pb2
 
 from data.query import render_splits
+from data.table import TABLE
 from models.evaluation import eval_config
 from models.task import Training
 from pipeline.caching import code_fingerprint
@@ -19,8 +20,6 @@ from pipeline.components.anomaly_gate import AnomalyGate
 from pipeline.settings import Settings
 from report.component import TEMPLATES, Report
 from report.run_info import RunInfo
-
-NAME = "natality"
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ class Engines:
         trainer: The Trainer to use: where training runs is its executor's matter.
         training_config: What that executor must know.
         pusher: The Pusher to use.
-        source: Where the births come from, in words.
-        births: Fingerprint of them, where there is one.
+        source: Where the rows come from, in words.
+        source_fingerprint: Fingerprint of them, where there is one.
     """
 
     pipeline_root: str
@@ -59,7 +58,7 @@ class Engines:
     training_config: Mapping[str, Any] = MappingProxyType({})
     pusher: type[tfx.components.Pusher] = tfx.components.Pusher
     source: str = "BigQuery"
-    births: str = ""
+    source_fingerprint: str = ""
 
 
 def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
@@ -153,7 +152,7 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
     )
 
     return tfx.dsl.Pipeline(
-        pipeline_name=NAME,
+        pipeline_name=TABLE.pipeline,
         pipeline_root=engines.pipeline_root,
         components=[*components, report],
         enable_cache=settings.cache,
@@ -176,15 +175,17 @@ def _run_info(settings: Settings, engines: Engines, components: Sequence[Any]) -
         "training": code_fingerprint("models.task"),
         "evaluation": code_fingerprint("models.metrics"),
     }
+    if engines.source_fingerprint:
+        code = {TABLE.rows: engines.source_fingerprint} | code
     return RunInfo(
-        pipeline=NAME,
+        pipeline=TABLE.pipeline,
         source=engines.source,
         severity=settings.anomaly_severity,
         bounds=settings.bounds,
         settings=settings.to_dict(),
         command=settings.reproduction(),
         queries=render_splits(settings, table=settings.table, sample=settings.sample),
-        fingerprints={"births": engines.births} | code if engines.births else code,
+        fingerprints=code,
         upstream={component.id: _upstream(component) for component in components},
     )
 

@@ -8,7 +8,6 @@ the only place where such a choice has its default, its unit and its check. How 
 from __future__ import annotations
 
 import difflib
-import inspect
 import os
 import re
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from data.table import TABLE, QueryParameters
 from models.declaration import Bounds, Hyperparameters
 from models.features import HYPERPARAMETERS, LABEL, SLICES
 from models.judging import BOUNDS
-from pipeline.cli.config import Layered, load
+from pipeline.cli.config import LOCAL_PREFIX, Layered, load
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = "sample"
@@ -61,7 +60,7 @@ class Settings(Layered, QueryParameters):
 
     table: str = Field(TABLE.name, description="table, as project.dataset.table")
     sample: float = Field(
-        1.0, ge=1e-6, le=1, description="share of the births to use, the same ones each time"
+        1.0, ge=1e-6, le=1, description=f"share of the {TABLE.rows} to use, the same ones each time"
     )
 
     train_steps: int = Field(
@@ -197,20 +196,16 @@ class Settings(Layered, QueryParameters):
 
 
 class LocalSettings(Settings):
-    """Runs the natality pipeline on this machine, from births to a pushed model.
-
-    Each option can also stand in a TOML file (train_steps = 500) or in the environment
-    (NATALITY_TRAIN_STEPS=500); flags overrule the environment, the environment overrules the file.
-    """
+    """What is chosen about a run on this machine."""
 
     model_config = SettingsConfigDict(cli_prog_name="local_runner.py")
-    default_config = Path("natality.toml")
+    default_config = Path(f"{TABLE.pipeline}.toml")
     incidental = Settings.incidental | {"run_root", "from_", "to"}
 
     source: str = Field(
         SAMPLE,
-        description="where births come from: 'sample' (50,000 births that come with the project), "
-        "'bigquery', or a Parquet or CSV file, folder or glob with the natality columns",
+        description=f"where {TABLE.rows} come from: 'sample' (those that come with the project), "
+        "'bigquery', or a Parquet or CSV file, folder or glob with the table's columns",
     )
     project: str | None = Field(None, description="Google Cloud project that pays for BigQuery")
     bigquery_temp: str | None = Field(
@@ -278,10 +273,16 @@ class LocalSettings(Settings):
     @property
     def serving_folder(self) -> Path:
         """Where versions of the model are pushed, one numbered folder each."""
-        return self.run_root / "serving" / "natality"
+        return self.run_root / "serving" / TABLE.pipeline
 
 
-LocalSettings.__doc__ = inspect.cleandoc(LocalSettings.__doc__ or "")  # As --help shows it.
+# As --help shows it.
+LocalSettings.__doc__ = f"""\
+Runs the {TABLE.pipeline} pipeline on this machine, from {TABLE.rows} to a pushed model.
+
+Each option can also stand in a TOML file (train_steps = 500) or in the environment
+({LOCAL_PREFIX}TRAIN_STEPS=500); flags overrule the environment, the environment overrules the file.
+"""
 
 
 def load_settings(arguments: Sequence[str] = ()) -> LocalSettings:

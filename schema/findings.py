@@ -17,6 +17,8 @@ SEVERITIES = ("error", "warning", "never")
 """What may be asked of the gate: to stop at errors, at warnings too, or not at all."""
 
 _ALL = "(all columns)"
+NO_DATA = "NO_DATA_IN_SPAN"
+"""Kind of the finding that a split has no examples."""
 _ABSENT = {"SCHEMA_MISSING_COLUMN", "FEATURE_TYPE_NOT_PRESENT"}
 _SPARSE = {"FEATURE_TYPE_LOW_FRACTION_PRESENT", "FEATURE_TYPE_LOW_NUMBER_PRESENT"}
 _TOO_SMALL = {"FLOAT_TYPE_SMALL_FLOAT", "INT_TYPE_SMALL_INT"}
@@ -108,11 +110,12 @@ def findings(
             Finding(
                 split=split,
                 feature=_ALL,
-                kind="NO_DATA_IN_SPAN",
+                kind=NO_DATA,
                 severity="error",
                 found="no example",
                 expected="at least one",
-                cure="Take more years or a larger sample, so that every split has examples.",
+                cure="Take a larger sample or widen the query's filters, so that every split has "
+                f"examples; data/{TABLE.query.name} makes the splits.",
             )
         ]
     features = {feature.name: feature for feature in schema.feature}
@@ -147,7 +150,8 @@ def blocking(found: Sequence[Finding], severity: str) -> list[Finding]:
         severity: One of `SEVERITIES`.
     """
     stops = {"error": {"error"}, "warning": {"error", "warning"}, "never": set()}[severity]
-    return [finding for finding in found if finding.severity in stops]
+    # Without examples there is nothing to train on, whatever the severity.
+    return [f for f in found if f.severity in stops or f.kind == NO_DATA]
 
 
 def _reasons(info: anomalies_pb2.AnomalyInfo) -> list[anomalies_pb2.AnomalyInfo.Reason]:

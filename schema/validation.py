@@ -15,7 +15,7 @@ from tfx.dsl.io import fileio
 
 from data.query import SPLITS
 from schema.distances import drift, skew
-from schema.findings import Finding, findings
+from schema.findings import NO_DATA, Finding, findings
 from schema.statistics import Statistics
 
 TRAIN = SPLITS[0]
@@ -38,7 +38,8 @@ def inspect(
         inferred: The inferred schema's path, to name the command that accepts the data.
 
     Returns:
-        Anomalies by split, then skew between the splits, then drift from the previous run.
+        Splits without examples; anomalies by split; skew between the splits; drift from the
+        previous run.
     """
     found: list[Finding] = []
     for split, its_anomalies in anomalies.items():
@@ -48,7 +49,8 @@ def inspect(
             found += skew(statistics[TRAIN], statistics[split], schema, split)
     if TRAIN in statistics and TRAIN in previous:
         found += drift(previous[TRAIN], statistics[TRAIN], schema, TRAIN)
-    return found
+    # A split without examples first: it may be why of all the rest.
+    return sorted(found, key=lambda finding: finding.kind != NO_DATA)
 
 
 def read_schema(uri: str) -> schema_pb2.Schema:

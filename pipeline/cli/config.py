@@ -26,8 +26,10 @@ from pydantic_settings import (
 )
 
 from common.errors import UserError
+from data.table import TABLE
 
-LOCAL_PREFIX, VERTEX_PREFIX = "NATALITY_", "NATALITY_VERTEX_"
+LOCAL_PREFIX = f"{TABLE.pipeline.upper()}_".replace("-", "_")
+VERTEX_PREFIX = f"{LOCAL_PREFIX}VERTEX_"
 """What the variables of each runner start with; both may be set at once."""
 
 

@@ -19,6 +19,7 @@ from rich.text import Text
 from common.errors import UserError
 from pipeline.cli.status import State
 from pipeline.cli.streams import Stream, lead_nowhere
+from report.wording import declared_wording
 
 if TYPE_CHECKING:
     from report.facts import Slice
@@ -214,9 +215,10 @@ def _line(console: Console, name: str, text: str | Text) -> None:
 
 
 def _metrics(overall: Slice, whose: Literal["value", "baseline"]) -> str:
+    amount = declared_wording().amount
     return (
-        f"RMSE {getattr(overall.rmse, whose):.4f} lb, "
-        f"MAE {getattr(overall.mae, whose):.4f} lb, "
+        f"RMSE {amount(getattr(overall.rmse, whose), more_digits=1)}, "
+        f"MAE {amount(getattr(overall.mae, whose), more_digits=1)}, "
         f"calibration {getattr(overall.calibration, whose):.3f} on {overall.examples:,} examples"
     )
 

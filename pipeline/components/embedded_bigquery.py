@@ -6,7 +6,7 @@ come. `tests/bigquery/` proves that both give the same Examples.
 
     BigQueryExampleGen(
         input_config=...,
-        custom_config=custom_config({"project.dataset.table": "births.parquet"}, fingerprint),
+        custom_config=custom_config({"project.dataset.table": "rows.parquet"}, fingerprint),
         custom_executor_spec=executor_spec.BeamExecutorSpec(Executor),
     )
 """
@@ -37,6 +37,7 @@ from tfx_bsl.coders import example_coder
 
 from common.errors import UserError
 from data.source import Source, open_source
+from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
 
 SHARD_ROWS = 1 << 17
@@ -239,14 +240,11 @@ def _open_warehouse(exec_properties: Mapping[str, Any]) -> Warehouse:
 def _empty(split: str, warehouse: Warehouse, sources: Mapping[str, Source]) -> UserError:
     held = []
     for table, source in sources.items():
-        counts = warehouse.query(
-            f"SELECT COUNT(*) AS births, MIN(year) AS first, MAX(year) AS last FROM `{table}`"
-        )
-        (row,) = next(iter(counts)).to_pylist()
-        held.append(
-            f"{source.path} has {row['births']:,} births of {row['first']} to {row['last']}"
-        )
+        (row,) = next(iter(warehouse.query(f"SELECT COUNT(*) AS n FROM `{table}`"))).to_pylist()
+        held.append(f"the {row['n']:,} {TABLE.rows} of {source.path}")
+    chosen = ", ".join((*QueryParameters.model_fields, "sample"))
     return UserError(
-        f"Split {split} has no rows; {'; '.join(held)}.",
-        "Choose years within these, more of them, or a larger sample: a split takes whole months.",
+        f"Split {split} has no rows: of {' and '.join(held)}, the query's filters leave it none.",
+        f"Choose more with {chosen}, or look at the filters and the split in "
+        f"data/{TABLE.query.name}.",
     )

@@ -36,7 +36,7 @@ def local_engines(settings: LocalSettings) -> Engines:
         Engines that keep all they write under the run root.
 
     Raises:
-        UserError: If the source of births is missing or not what it should be.
+        UserError: If the source is missing or not what it should be.
     """
     root = settings.run_root.resolve()
     common = {
@@ -54,16 +54,16 @@ def local_engines(settings: LocalSettings) -> Engines:
         source = f"BigQuery, table {settings.table}"
         return Engines(**common, beam_args=beam_args + bigquery, source=source)
     path = settings.source_path
-    births = open_source(str(path)).fingerprint()
+    fingerprint = open_source(str(path)).fingerprint()
     return Engines(
         **common,
         beam_args=beam_args,
         source="the sample that comes with the project" if path == TABLE.sample else str(path),
-        births=births,
+        source_fingerprint=fingerprint,
         ingestion=executor_spec.BeamExecutorSpec(embedded_bigquery.Executor),
         ingestion_config=embedded_bigquery.custom_config(
             {settings.table: str(path)},
-            fingerprint=births + code_fingerprint("pipeline.components.embedded_bigquery"),
+            fingerprint=fingerprint + code_fingerprint("pipeline.components.embedded_bigquery"),
         ),
     )
 

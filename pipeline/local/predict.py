@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,17 +11,19 @@ from pydantic_settings import CliPositionalArg
 from rich.console import Console
 
 from common.errors import UserError
+from data.table import TABLE
+from models.judging import EXAMPLE_REQUEST
 from models.names import PREDICTION, SERVING
 from models.request import parse_request
 from pipeline.settings import LocalSettings
+from report.wording import declared_wording
 
 
 class Options(BaseModel):
-    """Ask the newest pushed model for a weight, in pounds."""
+    """Ask the newest pushed model."""
 
     request: CliPositionalArg[str] = Field(
-        description="One birth as JSON, such as "
-        '\'{"mother_age": 28, "gestation_weeks": 39, "plurality": "Single(1)"}\'.'
+        description=f"One {TABLE.row} as JSON, such as '{json.dumps(EXAMPLE_REQUEST)}'."
     )
 
 
@@ -38,8 +41,9 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
     Raises:
         UserError: If the request is not one, or as `predict`.
     """
-    birth = parse_request(options.request)  # Told before TensorFlow loads, if it is wrong.
-    console.print(f"{predict(settings.serving_folder, birth):.2f} lb", highlight=False)
+    request = parse_request(options.request)  # Told before TensorFlow loads, if it is wrong.
+    predicted = predict(settings.serving_folder, request)
+    console.print(declared_wording().amount(predicted, more_digits=-1), highlight=False)
     return 0
 
 
@@ -65,15 +69,15 @@ def newest_version(folder: Path) -> Path:
     return max(whole, key=lambda version: int(version.name))
 
 
-def predict(folder: Path, birth: Mapping[str, str | float]) -> float:
-    """Predicts one weight.
+def predict(folder: Path, request: Mapping[str, str | float]) -> float:
+    """Predicts one label.
 
     Args:
         folder: Where versions of the model are pushed.
-        birth: A value for every feature, as `models.request` checks them.
+        request: A value for every feature, as `models.request` checks them.
 
     Returns:
-        Pounds.
+        The label, in its unit.
 
     Raises:
         UserError: If there is no pushed model, it is damaged, or it takes other features.
@@ -90,10 +94,10 @@ def predict(folder: Path, birth: Mapping[str, str | float]) -> float:
         ) from error
     signature = model.signatures[SERVING]
     _, wanted = signature.structured_input_signature
-    if wanted.keys() != birth.keys():
+    if wanted.keys() != request.keys():
         raise UserError(
             f"The model at {version} was trained on other features than models/features.py "
-            f"declares ({', '.join(sorted(wanted.keys() ^ birth.keys()))}).",
+            f"declares ({', '.join(sorted(wanted.keys() ^ request.keys()))}).",
             "Run local_runner.py, to train and push one on today's.",
         )
-    return float(signature(**{n: tf.constant([v]) for n, v in birth.items()})[PREDICTION][0])
+    return float(signature(**{n: tf.constant([v]) for n, v in request.items()})[PREDICTION][0])

@@ -17,6 +17,7 @@ from common.errors import UserError
 from pipeline.cli.console import shortened
 from pipeline.settings import LocalSettings
 from report.runs.run_records import PastRun, RunRecords
+from report.wording import declared_wording
 
 if TYPE_CHECKING:
     from report.facts import Facts, Slice
@@ -110,7 +111,9 @@ def _compare(records: RunRecords, a: PastRun, b: PastRun, console: Console) -> P
 
 
 def _print_list(console: Console, runs: Mapping[str, PastRun]) -> None:
-    table = _table("run", "began", ">examples", ">RMSE, lb", "verdict", "source")
+    table = _table(
+        "run", "began", ">examples", ">" + declared_wording().in_unit("RMSE"), "verdict", "source"
+    )
     for past in runs.values():
         table.add_row(
             past.run_id,

@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from common.errors import UserError
+from data.query import render_splits
 from data.source import open_source
+from data.table import TABLE
 from pipeline.caching import name_by_content
 from pipeline.cli.config import SettingsError
 from pipeline.cli.console import (
@@ -54,11 +56,13 @@ def run(settings: LocalSettings, options: None, console: Console) -> int:
 
 
 def check_files(settings: LocalSettings) -> None:
-    """Checks the files that settings name: before TensorFlow, Beam and TFX load.
+    """Checks the query, and the files that settings name: before TensorFlow, Beam and TFX load.
 
     Raises:
-        SettingsError: If they are not what they should be.
+        UserError: If the query is not what it should be.
+        SettingsError: If a file is not.
     """
+    render_splits(settings, table=settings.table, sample=settings.sample)
     try:
         name_by_content(settings.schema_file)
         if settings.source != BIGQUERY:
@@ -69,7 +73,9 @@ def check_files(settings: LocalSettings) -> None:
 
 def _observed(settings: LocalSettings, log: Path, console: Console) -> int:
     run_id = log.stem
-    console.print(Text("natality", "bold").append(f" run {run_id} on {settings.source}", "none"))
+    console.print(
+        Text(TABLE.pipeline, "bold").append(f" run {run_id} on {settings.source}", "none")
+    )
     interrupts = Interrupts(lambda: _stopped(console, progress), Exit.INTERRUPTED)
     progress = Progress(console, lambda: interrupts.came)
     try:

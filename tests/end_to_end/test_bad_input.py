@@ -146,8 +146,8 @@ def retyped(table: pa.Table, name: str) -> pa.Table:
         (lambda t: heavy(t, -7.5), "column weight_pounds is negative in 1 of", "Remove these rows"),
         (
             lambda t: t.filter(pc.and_(pc.equal(t["month"], 1), pc.equal(t["year"], 2003))),
-            "has no rows; ",
-            "Choose years",
+            "has no rows: ",
+            "Choose more with years, sample",
         ),
     ],
     ids=["missing", "misspelt", "type", "empty", "nan", "negative", "split without rows"],
@@ -185,7 +185,7 @@ def test_a_file_that_cannot_be_read(root: Root, tmp_path: Path, content: bytes |
 def test_years_without_births(root: Root):
     said = root.refused("--years", "1970")
     assert "Split train has no rows" in said
-    assert "births of 2001 to 2008" in said
+    assert "the query's filters leave it none" in said
 
 
 def test_an_unknown_sql_function(root: Root, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

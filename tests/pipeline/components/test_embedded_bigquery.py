@@ -209,12 +209,13 @@ def test_hash_buckets_are_refused(births, tmp_path):
         execute(tmp_path, births, output=output, single=query("eval"))
 
 
-def test_a_split_without_rows_is_refused_with_the_years_there_are(births, tmp_path):
+def test_a_split_without_rows_is_refused_by_name(births, tmp_path):
     with pytest.raises(UserError) as caught:
         execute(tmp_path, births, eval=query("eval", 1990, 1995))
     assert "Split eval has no rows" in caught.value.cause
-    assert f"{births} has 2,000 births of 2001 to 2008" in caught.value.cause
-    assert "years" in caught.value.cure
+    assert f"of the 2,000 births of {births}" in caught.value.cause
+    assert "the query's filters leave it none" in caught.value.cause
+    assert "years, sample" in caught.value.cure
 
 
 def test_a_column_that_is_not_there_is_refused(births, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
+from data.table import QueryParameters
+from models.declaration import Bounds, Hyperparameters
 from pipeline.cli.config import load_command, meanings
 from pipeline.vertex.commands import COMMANDS
 from pipeline.vertex.scales import SCALES
@@ -157,7 +160,8 @@ def test_the_example_has_every_setting_with_its_default():
 
     named = set(re.findall(r"^(?:# )?(\w+) = ", text, re.MULTILINE))
     shown = set(re.findall(r"^(\w+) = ", text.partition("\n[")[0], re.MULTILINE))
-    assert set(meanings(VertexSettings)) - named == {"config", "scales"}
+    query = set(QueryParameters.model_fields)
+    assert set(meanings(VertexSettings)) - named == {"config", "scales"} | query
     assert settings.all_scales == SCALES == settings.scales
     for name in shown:
         field = VertexSettings.model_fields[name]
@@ -167,7 +171,9 @@ def test_the_example_has_every_setting_with_its_default():
         for name, field in VertexSettings.model_fields.items()
         if name in meanings(VertexSettings) and field.default is not None
     }
-    assert with_default - shown == {"scales", "schema_file"}
+    declared = set(query) | {"table", "endpoint"}
+    declared |= {f.name for kind in (Bounds, Hyperparameters) for f in dataclasses.fields(kind)}
+    assert with_default - shown == {"scales", "schema_file"} | declared
 
 
 def test_what_the_example_shows_of_settings_without_a_default_is_allowed(empty_folder: Path):

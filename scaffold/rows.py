@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from common.errors import UserError
 from data.columns import Column
@@ -99,8 +100,14 @@ def typed_rows(data: pa.Table, name: str, stem: str, total: int) -> Rows:
         kind, arrow = found
         if new != field.name:
             notes.append(f"{field.name!r} is called {new}, a name BigQuery allows.")
+        values = array.cast(arrow)
+        if kind == "FLOAT64":
+            finite = pc.fill_null(pc.is_finite(values), True)
+            if bad := len(values) - pc.sum(finite).as_py():
+                notes.append(f"{new} was NaN or infinite in {bad:,} rows; NULL in the sample.")
+                values = pc.if_else(finite, values, None)
         columns.append(Column(new, kind))
-        arrays.append(array.cast(arrow))
+        arrays.append(values)
     return Rows(
         name,
         stem,

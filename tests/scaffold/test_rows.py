@@ -60,6 +60,13 @@ def test_each_type_of_arrow_is_one_of_bigquery():
     assert read.notes == ("'list' is left out: it holds list<item: int64>, not single values.",)
 
 
+def test_what_is_no_number_is_null():
+    table = pa.table({"x": [1.0, float("nan"), float("inf"), None]})
+    read = rows.typed_rows(table, "p.d.t", "t", 4)
+    assert read.data["x"].to_pylist() == [1.0, None, None, None]
+    assert read.notes == ("x was NaN or infinite in 2 rows; NULL in the sample.",)
+
+
 def test_names_become_those_that_bigquery_allows():
     table = pa.table({"Trip Miles": [1.0], "2nd": [1], "trip_miles": [2.0], "Trip-Miles": [3.0]})
     read = rows.typed_rows(table, "p.d.t", "t", 1)

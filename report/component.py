@@ -20,8 +20,9 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 
 from report.artifact import HTML
 from report.collect.collector import collect_facts
-from report.collect.lineage import Lineage, read_lineage
+from report.collect.lineage import read_lineage
 from report.collect.run_artifacts import OUTPUTS, RunArtifacts
+from report.facts import Lineage
 from report.render.page import render
 from report.run_info import RunInfo
 

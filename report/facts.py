@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from models.declaration import Bounds
 from models.history import History
+from report.run_info import RunInfo
 from report.wording import Wording
 
 if TYPE_CHECKING:  # They load TFDV; a list of runs is to come at once.
@@ -334,28 +335,21 @@ class Execution:
 
 
 @dataclass(frozen=True)
-class Provenance:
-    """Where the run's results come from.
+class Lineage:
+    """What ML Metadata has on a run; nothing on Vertex AI, whose own metadata has it.
 
     Attributes:
-        upstream: Names of the components that each waits for, as the DAG has it.
-        executions: In order; empty on Vertex AI, whose own metadata has them.
+        executions: In order.
         artifacts: Those that the executions name, by id.
-        fingerprints: Of code and data, by what they are of.
-        versions: Of Python and packages, by name.
-        queries: SQL by split.
-        settings: As they were, by name.
-        command: What makes this very run again, in one line.
     """
 
-    upstream: dict[str, tuple[str, ...]]
-    executions: tuple[Execution, ...]
-    artifacts: dict[int, Artifact]
-    fingerprints: dict[str, str]
-    versions: dict[str, str]
-    queries: dict[str, str]
-    settings: dict[str, str]
-    command: str
+    executions: tuple[Execution, ...] = ()
+    artifacts: Mapping[int, Artifact] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> str | None:
+        """The component that failed, if one did."""
+        return next((e.component for e in self.executions if e.state == "failed"), None)
 
 
 @dataclass(frozen=True)
@@ -364,9 +358,8 @@ class Facts:
 
     Attributes:
         run_id: The run.
-        pipeline: Name of the pipeline.
         made: When the page was made.
-        source: Where the rows came from, in words.
+        info: What the runner knew of the run.
         wording: How the page speaks of the table.
         verdict: Section 1.
         slices: Section 2, all examples first, then the worst RMSE first.
@@ -374,13 +367,13 @@ class Facts:
         data: Section 4.
         transformed: Section 5, first half.
         training: Section 5, second half.
-        provenance: Section 6.
+        lineage: Section 6, without the report, which is under way while it is written.
+        versions: Of Python and packages, by name.
     """
 
     run_id: str
-    pipeline: str
     made: datetime.datetime
-    source: str
+    info: RunInfo
     wording: Wording
     verdict: Verdict
     slices: tuple[Slice, ...]
@@ -388,4 +381,5 @@ class Facts:
     data: Data | None
     transformed: Transformed | None
     training: History | None
-    provenance: Provenance
+    lineage: Lineage
+    versions: dict[str, str]

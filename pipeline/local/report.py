@@ -128,7 +128,7 @@ def _print_list(console: Console, runs: Mapping[str, PastRun]) -> None:
 
 def _print_comparison(console: Console, a: Facts, b: Facts) -> None:
     columns = a.run_id, b.run_id
-    chosen = a.provenance.settings, b.provenance.settings
+    chosen = a.info.settings, b.info.settings
     settings = _table("setting", *columns)
     for name in dict.fromkeys([*chosen[0], *chosen[1]]):
         values = [of.get(name, NONE) for of in chosen]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import importlib.metadata
+import platform
 import posixpath
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 from tfx.dsl.io import fileio
@@ -12,34 +15,34 @@ from tfx.dsl.io import fileio
 from models import history
 from report.collect.data_quality import describe_data, find, read_split_statistics, row_counts
 from report.collect.example_rows import read_examples
-from report.collect.lineage import Lineage
-from report.collect.provenance import describe_provenance
 from report.collect.reference_models import compare_references
 from report.collect.residuals import group_errors, predict
 from report.collect.run_artifacts import RunArtifacts
 from report.collect.slice_metrics import read_slices
 from report.collect.transform_graph import describe_transform
 from report.collect.verdict import reach_verdict
-from report.facts import Errors, Facts, Transformed
+from report.facts import Errors, Facts, Lineage, Transformed
 from report.run_info import RunInfo
 from report.wording import declared_wording
+
+PACKAGES = (
+    "tfx",
+    "tensorflow",
+    "tensorflow-transform",
+    "tensorflow-data-validation",
+    "tensorflow-model-analysis",
+    "ml-metadata",
+    "tf-keras",
+    "apache-beam",
+    "scikit-learn",
+)
+"""What decides on results."""
 
 
 def collect_facts(
     run: RunArtifacts, info: RunInfo, run_id: str, lineage: Lineage, failure: str | None = None
 ) -> Facts:
-    """Reads the facts of a run, however far it got.
-
-    Args:
-        run: Its artifacts.
-        info: What the runner knows of it.
-        run_id: Its name.
-        lineage: What ML Metadata has on it; nothing on Vertex AI.
-        failure: What failed, a sentence; None if nothing did.
-
-    Returns:
-        The facts; None or empty for what the run did not get to.
-    """
+    """Reads the facts of a run, however far it got; `failure` is a sentence on what failed."""
     statistics = read_split_statistics(run)
     rows = row_counts(statistics)
     examples = read_examples(run.examples.uri, run.examples.splits) if run.examples else {}
@@ -49,17 +52,15 @@ def collect_facts(
     wording = declared_wording()
     return Facts(
         run_id=run_id,
-        pipeline=info.pipeline,
         made=datetime.datetime.now(datetime.timezone.utc),
-        source=info.source,
+        info=info,
         wording=wording,
         verdict=reach_verdict(
             run,
             slices,
             compare_references(examples, rows) if evaluated else (),
             findings,
-            info.severity,
-            info.bounds,
+            info,
             failure or _failure(lineage),
             wording,
         ),
@@ -68,7 +69,12 @@ def collect_facts(
         data=describe_data(run, statistics, findings, examples) if statistics else None,
         transformed=_transformed(run, examples),
         training=_training(run.training.uri) if run.training else None,
-        provenance=describe_provenance(info, lineage),
+        lineage=replace(
+            lineage,
+            executions=tuple(e for e in lineage.executions if e.component in info.upstream),
+        ),
+        versions={"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in PACKAGES},
     )
 
 

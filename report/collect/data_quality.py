@@ -45,15 +45,9 @@ def read_split_statistics(run: RunArtifacts) -> dict[str, Statistics]:
 
 
 def find(run: RunArtifacts, statistics: Mapping[str, Statistics]) -> tuple[Finding, ...] | None:
-    """What of the data is not as agreed.
+    """What of the data is not as agreed; None for a run that did not get to the gate.
 
-    Args:
-        run: The run.
-        statistics: Its statistics by split.
-
-    Returns:
-        What the gate wrote; or, if it stopped the run and so wrote nothing, what it saw. None for a
-        run that did not get to the gate.
+    It is what the gate wrote; or, if it stopped the run and so wrote nothing, what it saw.
     """
     if run.findings is not None:
         return tuple(read_findings(run.findings.uri))
@@ -77,14 +71,7 @@ def describe_data(
     findings: tuple[Finding, ...],
     examples: Mapping[str, pd.DataFrame],
 ) -> Data:
-    """Describes the data of a run.
-
-    Args:
-        run: The run.
-        statistics: Its statistics by split.
-        findings: What of the data is not as agreed.
-        examples: The first examples of each split.
-    """
+    """Describes the data of a run by its statistics, and the first examples of each split."""
     rows = row_counts(statistics)
     schema = read_schema(run.schema.uri) if run.schema else schema_pb2.Schema()
     previous = read_statistics(run.previous.uri, run.previous.splits) if run.previous else {}

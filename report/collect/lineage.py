@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import ml_metadata as mlmd
 from google.protobuf import json_format, struct_pb2
 from ml_metadata.proto import metadata_store_pb2
 
-from report.facts import Artifact, Execution
+from report.facts import Artifact, Execution, Lineage
 
 PIPELINE, RUN, NODE = "pipeline", "pipeline_run", "node"
 """Types of context that TFX puts executions in."""
@@ -24,34 +23,8 @@ _INPUTS = (metadata_store_pb2.Event.INPUT, metadata_store_pb2.Event.INTERNAL_INP
 _OUTPUTS = (metadata_store_pb2.Event.OUTPUT, metadata_store_pb2.Event.INTERNAL_OUTPUT)
 
 
-@dataclass(frozen=True)
-class Lineage:
-    """What ML Metadata has on a run.
-
-    Attributes:
-        executions: In order.
-        artifacts: Those that the executions name, by id.
-    """
-
-    executions: tuple[Execution, ...] = ()
-    artifacts: Mapping[int, Artifact] = field(default_factory=dict)
-
-    @property
-    def failed(self) -> str | None:
-        """The component that failed, if one did."""
-        return next((e.component for e in self.executions if e.state == "failed"), None)
-
-
 def read_lineage(store: mlmd.MetadataStore, run_id: str) -> Lineage:
-    """Reads what a run did.
-
-    Args:
-        store: ML Metadata.
-        run_id: The run.
-
-    Returns:
-        Nothing in it, if there is no such run.
-    """
+    """Reads what a run did; there is nothing in it if there is no such run."""
     context = store.get_context_by_type_and_name(RUN, run_id)
     if context is None:
         return Lineage()

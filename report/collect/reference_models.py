@@ -73,9 +73,7 @@ def compare_references(
 ) -> tuple[Reference, ...]:
     """What the model is held against: on the same rows, then as published.
 
-    Args:
-        examples: The first examples of the train and eval splits.
-        rows: Examples that each split has.
+    The rows are the first examples of the train and eval splits, of `rows` that each split has.
     """
     train, test = examples["train"], examples["eval"]
     source = f"learned from {_part(len(train), rows['train'])}"

@@ -29,15 +29,7 @@ _MOST_VALUES = 60
 
 
 def predict(model_uri: str, examples: pd.DataFrame) -> np.ndarray:
-    """Asks a trained model for predictions on a table of examples.
-
-    Args:
-        model_uri: Of a Model.
-        examples: As `report.collect.example_rows` reads them.
-
-    Returns:
-        Predictions in the label's unit, `[examples]`.
-    """
+    """Asks a trained model for predictions in the label's unit, `[examples]`."""
     path = posixpath.join(model_uri, "Format-Serving")
     model = tf.saved_model.load(path)
     signature = model.signatures[SERVING]
@@ -51,16 +43,7 @@ def predict(model_uri: str, examples: pd.DataFrame) -> np.ndarray:
 
 
 def group_errors(examples: pd.DataFrame, predicted: np.ndarray, of: int) -> Errors:
-    """Groups the residuals of a model.
-
-    Args:
-        examples: Examples of the eval split.
-        predicted: What the model makes of them, in the label's unit.
-        of: Examples that the split has.
-
-    Returns:
-        Groups with at least one example each.
-    """
+    """Groups the residuals of a model on examples of the eval split, of `of` that it has."""
     rows = pd.DataFrame({"label": examples[LABEL.name], "prediction": predicted})
     # Of a range that few labels reach, the part where they are.
     spread = min(LABEL.maximum - LABEL.minimum, 16 * float(rows["label"].std(ddof=0)))

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from report.collect.lineage import Lineage, properties_of
-from report.facts import Artifact
+from report.collect.lineage import properties_of
+from report.facts import Artifact, Lineage
 
 
 @dataclass(frozen=True)

@@ -25,14 +25,7 @@ _CHANGE = "change"
 
 
 def read_slices(uri: str) -> tuple[Slice, ...]:
-    """Reads the slices of an evaluation.
-
-    Args:
-        uri: Of a ModelEvaluation.
-
-    Returns:
-        All examples first, then the worst RMSE first.
-    """
+    """Reads the slices of a ModelEvaluation: all examples first, then the worst RMSE first."""
     bounds = read_bounds(uri)
     found = []
     for record in tfma.load_metrics(uri):
@@ -57,11 +50,7 @@ def read_slices(uri: str) -> tuple[Slice, ...]:
 
 
 def read_bounds(uri: str) -> Bounds:
-    """Reads the bounds that an evaluation held the model to.
-
-    Args:
-        uri: Of a ModelEvaluation.
-    """
+    """Reads the bounds that a ModelEvaluation held the model to."""
     config, *_ = eval_config_writer.load_eval_run(uri)
     return bounds_of(config)
 

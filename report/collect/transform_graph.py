@@ -23,14 +23,10 @@ _FEATURES = [feature.name for feature in FEATURES]
 
 
 def describe_transform(uri: str, examples: Mapping[str, pd.DataFrame]) -> Transformed:
-    """Describes the transform.
+    """Describes a TransformGraph.
 
-    Args:
-        uri: Of a TransformGraph.
-        examples: The first examples of the train split and, if there is one, of the eval split.
-
-    Returns:
-        The facts; crosses, computed boundaries and shares are measured on the examples given.
+    Crosses, computed boundaries and shares are measured on the first examples of the train split
+    and, if there is one, of the eval split.
     """
     graph = tft.TFTransformOutput(uri)
     vocabularies = {

@@ -8,10 +8,10 @@ from dataclasses import replace
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import validation_result_pb2
 
-from models.declaration import Bounds
 from report.collect.run_artifacts import RunArtifacts
 from report.collect.slice_metrics import slice_name
 from report.facts import Outcome, Reference, Slice, Verdict, Violation
+from report.run_info import RunInfo
 from report.wording import OVERALL, Wording, declared_wording
 from schema.findings import Finding, blocking
 
@@ -21,25 +21,20 @@ def reach_verdict(
     slices: Sequence[Slice],
     references: Sequence[Reference],
     findings: Sequence[Finding],
-    severity: str,
-    bounds: Bounds,
+    info: RunInfo,
     failure: str | None,
     wording: Wording,
 ) -> Verdict:
-    """Says whether the model may serve.
+    """Says whether the model may serve, with the reason in one sentence.
 
     Args:
         run: The artifacts of the run.
         slices: Of its evaluation, all examples first; none before the evaluation.
         references: What the model is held against.
         findings: What the gate found.
-        severity: The severity that the gate stops at.
-        bounds: When a model is blessed.
+        info: What the runner knew of the run: its bounds, and the severity that the gate stops at.
         failure: What failed, a sentence; None if nothing did.
         wording: How to speak of the table.
-
-    Returns:
-        The verdict, with its reason in one sentence.
     """
     overall = slices[0] if slices else None
     violations, unjudged = read_validation(run.evaluation.uri) if run.evaluation else ((), ())
@@ -47,7 +42,7 @@ def reach_verdict(
     violations = tuple(
         replace(v, baseline=baselines.get((v.feature, v.slice_value))) for v in violations
     )
-    stops = tuple(str(f) for f in blocking(findings, severity)) if failure else ()
+    stops = tuple(str(f) for f in blocking(findings, info.severity)) if failure else ()
     outcome = _outcome(run, stopped=bool(stops), failed=failure is not None)
     broken = [describe_violation(v, wording) for v in violations]
     sentence = {
@@ -66,7 +61,7 @@ def reach_verdict(
         pushed_to=pushed_to(run),
         references=tuple(references),
         # Not as the evaluation has them: without a baseline, TFMA drops bounds on the change.
-        bounds=bounds if run.evaluation else None,
+        bounds=info.bounds if run.evaluation else None,
     )
 
 
@@ -112,10 +107,7 @@ def _count(number: int, word: str) -> str:
 
 
 def read_validation(uri: str) -> tuple[tuple[Violation, ...], tuple[str, ...]]:
-    """Reads why a model is not blessed.
-
-    Args:
-        uri: Of a ModelEvaluation.
+    """Reads from a ModelEvaluation why a model is not blessed.
 
     Returns:
         The bounds that it does not keep; and what could not be judged, a phrase each.
@@ -141,11 +133,7 @@ def read_validation(uri: str) -> tuple[tuple[Violation, ...], tuple[str, ...]]:
 
 
 def read_reasons(uri: str) -> tuple[str, ...]:
-    """Why a model is not blessed, a sentence each.
-
-    Args:
-        uri: Of a ModelEvaluation.
-    """
+    """Why a model is not blessed by a ModelEvaluation, a sentence each."""
     violations, unjudged = read_validation(uri)
     wording = declared_wording()
     return (*(describe_violation(v, wording) for v in violations), *unjudged)

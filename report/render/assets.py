@@ -36,11 +36,7 @@ def style() -> str:
 
 
 def policy(scripts: list[str]) -> str:
-    """A Content-Security-Policy that allows these scripts and the style, and not one request.
-
-    Args:
-        scripts: The scripts, as they stand between their tags.
-    """
+    """A Content-Security-Policy that allows these scripts and the style, and not one request."""
     allowed = " ".join(_hash(text) for text in scripts)
     return (
         f"default-src 'none'; script-src {allowed or _NONE}; style-src {_hash(style())}; "

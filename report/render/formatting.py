@@ -11,12 +11,7 @@ _MINUS = "\N{MINUS SIGN}"
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number with thousands separated.
-
-    Args:
-        value: The number; None is shown as a dash.
-        digits: Digits behind the point.
-    """
+    """A number with thousands separated; None is shown as a dash."""
     if value is None:
         return NONE
     if not math.isfinite(value):

@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from itertools import pairwise
 
-from report.facts import Provenance
+from sklearn.isotonic import isotonic_regression
+
+from report.facts import Lineage
 
 Name = tuple[str, int | str]
 """(`execution`, id), (`artifact`, id), (`component`, name), or (`lane`, ...) of a long edge."""
+
+Upstream = Mapping[str, Sequence[str]]
+"""Names of the components that each waits for."""
 
 _SWEEPS = 8
 _STRAIGHT = 8
@@ -70,9 +75,9 @@ class Graph:
     layers: int
 
 
-def lay_out(provenance: Provenance) -> Graph:
+def lay_out(lineage: Lineage, upstream: Upstream) -> Graph:
     """Lays out what ran; where that is not known, such as on Vertex AI, the DAG."""
-    labels, edges = _executed(provenance) if provenance.executions else _planned(provenance)
+    labels, edges = _executed(lineage, upstream) if lineage.executions else _planned(upstream)
     layer = _layers(labels, [edge[:2] for edge in edges])
     paths = {edge: _path(edge[0], edge[1], layer) for edge in edges}
     rows: dict[int, list[Name]] = defaultdict(list)
@@ -97,30 +102,30 @@ _Labels = dict[Name, tuple[str, str]]
 _Edges = list[tuple[Name, Name, bool]]
 
 
-def _planned(provenance: Provenance) -> tuple[_Labels, _Edges]:
-    labels: _Labels = {("component", name): (name, "") for name in provenance.upstream}
+def _planned(upstream: Upstream) -> tuple[_Labels, _Edges]:
+    labels: _Labels = {("component", name): (name, "") for name in upstream}
     edges: _Edges = [
         (("component", before), ("component", name), False)
-        for name, upstream in provenance.upstream.items()
-        for before in upstream
+        for name, others in upstream.items()
+        for before in others
         if ("component", before) in labels
     ]
     return labels, edges
 
 
-def _executed(provenance: Provenance) -> tuple[_Labels, _Edges]:
+def _executed(lineage: Lineage, upstream: Upstream) -> tuple[_Labels, _Edges]:
     """Executions, their artifacts and what joins them; edges only ever lead to what came later."""
     labels: _Labels = {}
     edges: _Edges = []
-    order = {execution.id: i for i, execution in enumerate(provenance.executions)}
+    order = {execution.id: i for i, execution in enumerate(lineage.executions)}
     maker: dict[int, int] = {}
     component: dict[str, int] = {}
-    for execution in provenance.executions:
+    for execution in lineage.executions:
         labels["execution", execution.id] = (execution.component, execution.state)
         component[execution.component] = execution.id
         for ids in execution.outputs.values():
             maker.update(dict.fromkeys(ids, execution.id))
-    for execution in provenance.executions:
+    for execution in lineage.executions:
         this: Name = ("execution", execution.id)
         made = [i for ids in execution.outputs.values() for i in ids]
         # A look-up may have found what a later step then takes from the cache: no cycle of that.
@@ -131,12 +136,12 @@ def _executed(provenance: Provenance) -> tuple[_Labels, _Edges]:
             if i not in maker or order[maker[i]] < order[execution.id]
         ]
         for i in dict.fromkeys([*read, *made]):
-            artifact = provenance.artifacts.get(i)
+            artifact = lineage.artifacts.get(i)
             labels["artifact", i] = (artifact.type, artifact.uri) if artifact else (f"#{i}", "")
         edges += [(("artifact", i), this, False) for i in dict.fromkeys(read)]
         edges += [(this, ("artifact", i), False) for i in dict.fromkeys(made) if i not in read]
         sources = {maker[i] for i in read if i in maker}
-        for name in provenance.upstream.get(execution.component, ()):
+        for name in upstream.get(execution.component, ()):
             before = component.get(name)
             if before is None or before in sources or order[before] >= order[execution.id]:
                 continue
@@ -215,21 +220,11 @@ def _room(node: Name) -> float:
 
 
 def _apart(row: Sequence[Name], wished: Mapping[Name, float]) -> dict[Name, float]:
-    """Places as near to those wished as their order and the room they take allow.
-
-    Nodes that would overlap form a block around the mean of what they wish (isotonic regression).
-    """
-    offsets: list[float] = []
-    for before, node in zip([None, *row], row, strict=False):
-        offsets.append(offsets[-1] + (_room(before) + _room(node)) / 2 if before else 0.0)
-    blocks: list[list[tuple[float, int]]] = []
-    for node, offset in zip(row, offsets, strict=True):
-        blocks.append([(wished[node] - offset, _STRAIGHT if node[0] == "lane" else 1)])
-        while len(blocks) > 1 and _mean(blocks[-2]) > _mean(blocks[-1]):
-            blocks[-2:] = [blocks[-2] + blocks[-1]]
-    places = [_mean(block) for block in blocks for _ in block]
-    return {n: place + o for n, place, o in zip(row, places, offsets, strict=True)}
-
-
-def _mean(weighted: Sequence[tuple[float, int]]) -> float:
-    return sum(value * weight for value, weight in weighted) / sum(w for _, w in weighted)
+    """Places as near to those wished as their order and the room they take allow."""
+    offsets = [0.0]
+    for before, node in pairwise(row):
+        offsets.append(offsets[-1] + (_room(before) + _room(node)) / 2)
+    wishes = [wished[node] - offset for node, offset in zip(row, offsets, strict=True)]
+    weights = [_STRAIGHT if node[0] == "lane" else 1 for node in row]
+    places = isotonic_regression(wishes, sample_weight=weights)
+    return {n: float(p + o) for n, p, o in zip(row, places, offsets, strict=True)}

@@ -17,11 +17,7 @@ WIDTH = 640
 
 
 def show(figure: Figure | None) -> display.HTML:
-    """Draws a chart of the page below a cell.
-
-    Args:
-        figure: Of `report.render.charts`; None where there is nothing to draw.
-    """
+    """Draws a chart of `report.render.charts` below a cell; None where there is nothing to draw."""
     if figure is None:
         return display.HTML("<i>There is nothing to draw.</i>")
     drawn = vl_convert.vegalite_to_svg(_sized(figure.spec))

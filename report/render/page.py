@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -42,14 +42,7 @@ COMPARISON = {"verdicts": "Verdicts", "metrics": "Metrics", "inputs": "Data", "c
 
 
 def render(facts: Facts) -> str:
-    """Draws the page of a run.
-
-    Args:
-        facts: What the page says.
-
-    Returns:
-        An HTML document that needs nothing else: no file, no network.
-    """
+    """Draws the page of a run, an HTML document that needs nothing else: no file, no network."""
     return _document(
         "run.html",
         facts.wording,
@@ -61,15 +54,7 @@ def render(facts: Facts) -> str:
 
 
 def render_comparison(a: Facts, b: Facts) -> str:
-    """Draws two runs side by side.
-
-    Args:
-        a: The first run.
-        b: The second; changes are from the first to it.
-
-    Returns:
-        An HTML document that needs nothing else.
-    """
+    """Draws two runs side by side, with changes from the first to the second."""
     slices = _paired(a.slices, b.slices, a.wording)
     names = (f"A · {a.run_id}", f"B · {b.run_id}")
     figures = {}
@@ -83,9 +68,9 @@ def render_comparison(a: Facts, b: Facts) -> str:
         b=b,
         sections=COMPARISON,
         slices=slices,
-        settings=_choices(a.provenance.settings, b.provenance.settings),
-        versions=_choices(a.provenance.versions, b.provenance.versions),
-        fingerprints=_choices(a.provenance.fingerprints, b.provenance.fingerprints),
+        settings=_choices(a.info.settings, b.info.settings),
+        versions=_choices(a.versions, b.versions),
+        fingerprints=_choices(a.info.fingerprints, b.info.fingerprints),
         queries=_query_diffs(a, b),
     )
 
@@ -131,8 +116,8 @@ def _figures(facts: Facts) -> dict[str, Any]:
     """The charts of a run by name; what there are no facts for has no chart."""
     verdict, errors, data, wording = facts.verdict, facts.errors, facts.data, facts.wording
     figures: dict[str, Any] = {
-        "lineage": provenance_charts.lineage(facts.provenance),
-        "seconds": provenance_charts.durations(facts.provenance.executions),
+        "lineage": provenance_charts.lineage(facts.lineage, facts.info.upstream),
+        "seconds": provenance_charts.durations(facts.lineage.executions),
     }
     if verdict.overall and verdict.references:
         figures["references"] = slice_charts.references(
@@ -192,7 +177,9 @@ def _paired(
     return [(name, first.get(name), second.get(name)) for name in dict.fromkeys([*first, *second])]
 
 
-def _choices(a: dict[str, str], b: dict[str, str]) -> list[tuple[str, str | None, str | None]]:
+def _choices(
+    a: Mapping[str, str], b: Mapping[str, str]
+) -> list[tuple[str, str | None, str | None]]:
     """Name and both values, those that differ first."""
     rows = [(name, a.get(name), b.get(name)) for name in dict.fromkeys([*a, *b])]
     return sorted(rows, key=lambda row: row[1] == row[2])
@@ -201,8 +188,8 @@ def _choices(a: dict[str, str], b: dict[str, str]) -> list[tuple[str, str | None
 def _query_diffs(a: Facts, b: Facts) -> dict[str, str]:
     """Unified diff of the query by split, where it differs."""
     diffs = {}
-    for split in dict.fromkeys([*a.provenance.queries, *b.provenance.queries]):
-        first, second = (of.provenance.queries.get(split, "").splitlines() for of in (a, b))
+    for split in dict.fromkeys([*a.info.queries, *b.info.queries]):
+        first, second = (of.info.queries.get(split, "").splitlines() for of in (a, b))
         lines = difflib.unified_diff(first, second, a.run_id, b.run_id, lineterm="")
         if diff := "\n".join(lines):
             diffs[split] = diff

@@ -97,12 +97,7 @@ class RunRecords:
         self._write(run_id, info=info.to_json())
 
     def end(self, run_id: str, failure: str | None = None) -> RunSummary:
-        """Records what came of a run, and sees to it that it has a page.
-
-        Args:
-            run_id: The run.
-            failure: What failed, a sentence; None if nothing did.
-        """
+        """Records what came of a run, and what failed, if anything did; and sees to its page."""
         from report.runs.summary import summarise
 
         if failure is not None:

@@ -38,15 +38,7 @@ class RunSummary:
 
 
 def summarise(run: RunArtifacts, page: str) -> RunSummary:
-    """Reads the summary of a run.
-
-    Args:
-        run: Its artifacts.
-        page: Its page.
-
-    Returns:
-        What is known of it.
-    """
+    """Reads the summary of a run from its artifacts."""
     findings = read_findings(run.findings.uri) if run.findings else None
     return RunSummary(
         rows=row_counts(read_split_statistics(run)),

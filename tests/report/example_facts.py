@@ -17,14 +17,15 @@ from report.facts import (
     Errors,
     Execution,
     Facts,
+    Lineage,
     Metric,
-    Provenance,
     Reference,
     Slice,
     Transformed,
     Verdict,
     Violation,
 )
+from report.run_info import RunInfo
 from report.wording import Wording
 from schema.distances import Distance
 from schema.findings import Finding
@@ -302,7 +303,7 @@ _OUTPUTS: dict[str, tuple[str, ...]] = {
 }
 
 
-def _provenance() -> Provenance:
+def _lineage() -> Lineage:
     artifacts: dict[int, Artifact] = {}
     made: dict[str, dict[str, tuple[int, ...]]] = {}
     executions = []
@@ -328,21 +329,26 @@ def _provenance() -> Provenance:
                 outputs=outputs,
             )
         )
-    return Provenance(
-        upstream=_DAG,
-        executions=tuple(executions),
-        artifacts=artifacts,
-        fingerprints={
-            "models.transform": "9f86d081884c7d65",
-            "data/natality.sql": "2c26b46b68ffc68f",
-        },
-        versions={"python": "3.10.19", "tfx": "1.16.0", "tensorflow": "2.16.2"},
+    return Lineage(tuple(executions), artifacts)
+
+
+def _info() -> RunInfo:
+    return RunInfo(
+        pipeline="natality",
+        source=f"the committed sample {NASTY}",
+        severity="error",
+        bounds=BOUNDS,
+        settings={"train_steps": "3000", "source": CLOSING, "years": "2001-2008"},
+        command=f"python local_runner.py --train-steps 3000 --source '{CLOSING}'",
         queries={
             "train": f"SELECT *\nFROM natality\nWHERE plurality != '{NASTY}'",
             "eval": "SELECT 1",
         },
-        settings={"train_steps": "3000", "source": CLOSING, "years": "2001-2008"},
-        command=f"python local_runner.py --train-steps 3000 --source '{CLOSING}'",
+        fingerprints={
+            "models.transform": "9f86d081884c7d65",
+            "data/natality.sql": "2c26b46b68ffc68f",
+        },
+        upstream=_DAG,
     )
 
 
@@ -367,9 +373,8 @@ def rich(blessed: bool = False) -> Facts:
     )
     return Facts(
         run_id="20261123-020344",
-        pipeline="natality",
         made=WHEN + datetime.timedelta(minutes=3),
-        source=f"the committed sample {NASTY}",
+        info=_info(),
         wording=WEIGHT,
         verdict=Verdict(
             outcome="blessed" if blessed else "not blessed",
@@ -391,7 +396,8 @@ def rich(blessed: bool = False) -> Facts:
         data=_data(),
         transformed=_transformed(),
         training=_training(),
-        provenance=_provenance(),
+        lineage=_lineage(),
+        versions={"python": "3.10.19", "tfx": "1.16.0", "tensorflow": "2.16.2"},
     )
 
 
@@ -434,7 +440,7 @@ def stopped() -> Facts:
         expected="one of 'White', 'Black'",
         cure="If the data is right, accept it: python -m schema.propose --write",
     )
-    reached = facts.provenance.executions[:7]
+    reached = facts.lineage.executions[:7]
     return replace(
         facts,
         verdict=Verdict(
@@ -447,8 +453,8 @@ def stopped() -> Facts:
         data=replace(facts.data, findings=(finding,)),
         transformed=None,
         training=None,
-        provenance=replace(
-            facts.provenance,
+        lineage=replace(
+            facts.lineage,
             executions=(*reached[:-1], replace(reached[-1], state="failed", outputs={})),
         ),
     )
@@ -465,9 +471,8 @@ def nothing() -> Facts:
         data=None,
         transformed=None,
         training=None,
-        provenance=replace(
-            facts.provenance, executions=(), artifacts={}, queries={}, fingerprints={}
-        ),
+        lineage=Lineage(),
+        info=replace(facts.info, queries={}, fingerprints={}),
     )
 
 
@@ -482,7 +487,7 @@ def of_trips() -> Facts:
     names = {"gestation_weeks": "trip_miles", "mother_age": "hour", "weight_pounds": "fare"}
     return replace(
         facts,
-        pipeline="trips",
+        info=replace(facts.info, pipeline="trips", queries={}),
         wording=FARE,
         verdict=replace(
             facts.verdict,
@@ -511,5 +516,4 @@ def of_trips() -> Facts:
             unseen={},
             boundaries={"trip_miles_bucket": (1.0, 2.5)},
         ),
-        provenance=replace(facts.provenance, queries={}),
     )

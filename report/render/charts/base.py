@@ -92,17 +92,10 @@ def figure(
     key: Sequence[str] = (),
     labels: int = 150,
 ) -> Figure:
-    """Puts layers together to a figure that is as wide as its place on the page.
+    """Puts layers together to a `Figure` as wide as its place on the page.
 
-    Args:
-        id: Its anchor on the page.
-        title: What it shows.
-        reading: One line that says how to read it.
-        layers: Its layers, the lowest first.
-        height: Height of the plot, in pixels.
-        wide: Width in pixels below which it scrolls; 0 if it shrinks with the page.
-        key: The words of its legend.
-        labels: Room in pixels that labels take beside the plot.
+    The lowest layer is the first; `height` and the room that `labels` take beside the plot are in
+    pixels, `key` are the words of its legend.
     """
     chart = alt.layer(*layers).properties(width="container", height=height)
     spec = chart.to_dict(validate=False)

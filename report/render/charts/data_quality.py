@@ -115,8 +115,7 @@ def distances(data: Data, wording: Wording) -> Figure | None:
             "name": wording.title(d.feature),
             "sets": between,
             "of": d.value / d.bound if d.bound else None,
-            "value": d.value,
-            "bound": d.bound,
+            **vars(d),
         }
         for between, measured in sets
         for d in measured

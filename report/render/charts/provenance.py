@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
 
-from report.facts import Execution, Provenance
+from report.facts import Execution, Lineage
 from report.render.charts.base import (
     ACCENT,
     INK,
@@ -26,12 +26,12 @@ _BOX = 184, 26
 _LAYER = 46
 
 
-def lineage(provenance: Provenance) -> Figure | None:
+def lineage(lineage: Lineage, upstream: Mapping[str, Sequence[str]]) -> Figure | None:
     """The graph of executions and artifacts; None if there is nothing to draw."""
-    graph = lay_out(provenance)
+    graph = lay_out(lineage, upstream)
     if not graph.nodes:
         return None
-    known = bool(provenance.executions)
+    known = bool(lineage.executions)
     return figure(
         "chart-lineage",
         "What came of what" if known else "The components, and what each waits for",

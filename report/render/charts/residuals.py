@@ -83,17 +83,7 @@ def heat(errors: Errors, wording: Wording) -> Figure:
 
 def residuals(id: str, by: str, groups: Sequence[ErrorGroup], wording: Wording) -> Figure:
     """Residuals of groups, as the band of the middle 80% around the median."""
-    rows = [
-        {
-            "name": g.label,
-            "tenth": g.tenth,
-            "median": g.median,
-            "ninetieth": g.ninetieth,
-            "examples": g.examples,
-            "rmse": g.rmse,
-        }
-        for g in groups
-    ]
+    rows = [{"name": g.label, **vars(g)} for g in groups]
     tooltip = tips(
         name=by,
         median=f"{wording.in_unit('median')}|{CHANGE}",
@@ -144,19 +134,10 @@ def residuals(id: str, by: str, groups: Sequence[ErrorGroup], wording: Wording) 
 
 def calibration(deciles: Sequence[ErrorGroup], wording: Wording) -> Figure:
     """How far the mean prediction is off, by decile of the prediction."""
-    rows = [
-        {
-            "name": g.label,
-            "p": g.mean_prediction,
-            "y": g.mean_label,
-            "off": g.mean_prediction - g.mean_label,
-            "examples": g.examples,
-        }
-        for g in deciles
-    ]
+    rows = [{"name": g.label, "off": g.mean_prediction - g.mean_label, **vars(g)} for g in deciles]
     base = chart(rows)
     x = alt.X(
-        "p:Q",
+        "mean_prediction:Q",
         scale=alt.Scale(zero=False, padding=12),
         axis=number_axis(wording.in_unit("mean prediction of the decile")),
     )
@@ -175,8 +156,8 @@ def calibration(deciles: Sequence[ErrorGroup], wording: Wording) -> Figure:
                 y=y,
                 tooltip=tips(
                     name="decile",
-                    p=f"{wording.in_unit('mean prediction')}|{AMOUNT}",
-                    y=f"{wording.in_unit(f'mean {wording.noun}')}|{AMOUNT}",
+                    mean_prediction=f"{wording.in_unit('mean prediction')}|{AMOUNT}",
+                    mean_label=f"{wording.in_unit(f'mean {wording.noun}')}|{AMOUNT}",
                     off=f"{wording.in_unit('difference')}|{CHANGE}",
                     examples="examples|,",
                 ),

@@ -22,9 +22,8 @@ from models.features import CROSSES, LABEL
 from models.judging import PUBLISHED
 from pipeline.settings import load_settings
 from report.collect.collector import collect_facts
-from report.collect.lineage import Lineage
 from report.collect.run_artifacts import RunArtifacts
-from report.facts import Artifact, ErrorGroup, Facts
+from report.facts import Artifact, ErrorGroup, Facts, Lineage
 from report.run_info import RunInfo
 from schema.distances import SKEW, distances
 from schema.validation import read_schema, read_statistics
@@ -279,47 +278,47 @@ class TestTransformAndTraining:
 
 class TestProvenance:
     def test_executions_follow_the_dag(self, first: Facts):
-        told = first.provenance
-        assert {e.component for e in told.executions} == set(told.upstream)
-        assert {e.state for e in told.executions} == {"complete"}
+        known, upstream = first.lineage, first.info.upstream
+        assert {e.component for e in known.executions} == set(upstream)
+        assert {e.state for e in known.executions} == {"complete"}
         makers = {
             artifact: execution.component
-            for execution in told.executions
+            for execution in known.executions
             for ids in execution.outputs.values()
             for artifact in ids
         }
-        for execution in told.executions:
+        for execution in known.executions:
             assert execution.seconds is not None
             inputs = {i for ids in execution.inputs.values() for i in ids}
-            assert {makers[i] for i in inputs} <= set(told.upstream[execution.component])
-        assert all(Path(a.uri).exists() for a in told.artifacts.values())
+            assert {makers[i] for i in inputs} <= set(upstream[execution.component])
+        assert all(Path(a.uri).exists() for a in known.artifacts.values())
 
     def test_the_command_repeats_the_settings(self, first: Facts, runs: Runs):
-        python, script, *flags = shlex.split(first.provenance.command)
+        python, script, *flags = shlex.split(first.info.command)
         assert (python, script) == ("python", "local_runner.py")
         again = load_settings(flags)
-        assert again.to_dict() == runs.settings().to_dict() == first.provenance.settings
+        assert again.to_dict() == runs.settings().to_dict() == first.info.settings
         assert "--run-root" not in flags
 
     def test_queries_versions_and_fingerprints(self, first: Facts):
-        told = first.provenance
-        assert set(told.queries) == {"train", "eval", "test"}
-        assert all("FARM_FINGERPRINT" in query for query in told.queries.values())
-        assert told.versions["tensorflow"] == tf.__version__
-        assert len(told.fingerprints["births"]) == 64
-        assert {"transform", "training"} <= set(told.fingerprints)
+        known = first.info
+        assert set(known.queries) == {"train", "eval", "test"}
+        assert all("FARM_FINGERPRINT" in query for query in known.queries.values())
+        assert first.versions["tensorflow"] == tf.__version__
+        assert len(known.fingerprints["births"]) == 64
+        assert {"transform", "training"} <= set(known.fingerprints)
 
 
 class TestLess:
-    """A run of which something is missing is told as far as it goes."""
+    """A run of which something is missing is known as far as it goes."""
 
     def info(self, runs: Runs) -> RunInfo:
         return runs.past("first").known_info()
 
     def test_what_vertex_gives_is_enough(self, first: Facts, runs: Runs):
         facts = collect_facts(runs.artifacts("first"), self.info(runs), "first", Lineage())
-        assert facts.provenance.executions == ()
-        assert replace(facts, made=first.made, provenance=first.provenance) == first
+        assert facts.lineage.executions == ()
+        assert replace(facts, made=first.made, lineage=first.lineage) == first
 
     def test_a_run_without_test_split(self, first: Facts, runs: Runs):
         names = {"split_names": '["train", "eval"]'}

@@ -214,10 +214,10 @@ def test_comparison_shows_what_differs() -> None:
         b,
         run_id="20261124-000000",
         slices=(replace(b.slices[0], rmse=replace(b.slices[0].rmse, value=1.0245)), *b.slices[1:]),
-        provenance=replace(
-            b.provenance,
-            settings={**b.provenance.settings, "train_steps": "500"},
-            queries={**b.provenance.queries, "eval": "SELECT 2"},
+        info=replace(
+            b.info,
+            settings={**b.info.settings, "train_steps": "500"},
+            queries={**b.info.queries, "eval": "SELECT 2"},
         ),
     )
     page = render_comparison(a, changed)

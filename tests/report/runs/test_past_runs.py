@@ -83,9 +83,9 @@ def test_a_model_that_is_not_blessed(runs: Runs, bad: Facts):
     assert verdict.overall and violation.value == pytest.approx(verdict.overall.rmse.value)
     assert re.search(r"all examples: RMSE is \d\.\d+ lb; 0\.300 is allowed", verdict.sentence)
     assert verdict.pushed_to is None
-    states = {e.component: e.state for e in bad.provenance.executions}
+    states = {e.component: e.state for e in bad.lineage.executions}
     assert (states["Trainer"], states["Evaluator"]) == ("cached", "complete")
-    cached = next(e for e in bad.provenance.executions if e.component == "Trainer")
+    cached = next(e for e in bad.lineage.executions if e.component == "Trainer")
     assert cached.seconds and cached.seconds > 1, "as long as it took when it ran"
     assert verdict.sentence in own_page(runs, "bad")
 
@@ -104,7 +104,7 @@ def test_a_run_that_the_gate_stopped(runs: Runs, stopped: Facts):
     assert re.search(r'^\+ +value: "Twins\(2\)"$', stopped.data.schema_diff, re.MULTILINE)
     assert stopped.slices == ()
     assert stopped.errors is stopped.training is stopped.transformed is None
-    states = {e.component: e.state for e in stopped.provenance.executions}
+    states = {e.component: e.state for e in stopped.lineage.executions}
     assert states["AnomalyGate"] == "failed" and "Transform" not in states
     assert "Twins(2)" in runs.page("stopped")
 

@@ -78,7 +78,7 @@ setup(
             "ruff",
             "basedpyright",
             "uv==0.13.9",
-            # What `local_runner.py init` copies the project with. 9.19 asks of git what 2.39 has not.
+            # `local_runner.py init` copies the project with it. 9.19 needs a git newer than 2.39.
             "copier>=9.14,<9.19",
         ],
     },

@@ -19,6 +19,7 @@ from data.query import render
 from data.source import open_source
 from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
+from pipeline.beam import RUNNER
 from pipeline.components import embedded_bigquery
 from pipeline.settings import ROOT
 
@@ -81,7 +82,7 @@ def _do(executor: type[base_beam_executor.BaseBeamExecutor], folder: Path) -> No
     )
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=[
-            "--runner=DirectRunner",
+            f"--runner={RUNNER}",
             "--direct_running_mode=in_memory",
             # Else both would spend a second on building a package of TFX for workers.
             f"--setup_file={ROOT / 'setup.py'}",

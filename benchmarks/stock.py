@@ -23,6 +23,7 @@ from data.query import SPLITS
 from models import names, signatures
 from models.features import HYPERPARAMETERS, LABEL
 from models.model import input_sizes, wide_and_deep
+from pipeline.beam import RUNNER
 from pipeline.settings import Settings, load_settings
 
 SLICES = ("plurality", "is_male")
@@ -104,7 +105,7 @@ def stock_pipeline(examples: str, root: str, schema_file: str, settings: Setting
         metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
             f"{root}/metadata.sqlite"
         ),
-        beam_pipeline_args=["--runner=DirectRunner", "--direct_running_mode=in_memory"],
+        beam_pipeline_args=[f"--runner={RUNNER}", "--direct_running_mode=in_memory"],
     )
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+"""Beam's own, in the process. DirectRunner may be another: newer versions would download it."""
+
 
 def in_process(setup_file: Path) -> list[str]:
     """Options of Beam's own runner, on a laptop and in a rehearsal.
@@ -12,7 +15,7 @@ def in_process(setup_file: Path) -> list[str]:
         setup_file: A setup.py that is there.
     """
     return [
-        "--runner=DirectRunner",
+        f"--runner={RUNNER}",
         # More workers cost more than they bring on one machine.
         "--direct_running_mode=in_memory",
         "--direct_num_workers=1",

@@ -22,6 +22,8 @@ LOCK = "requirements.lock"
 LOOPBACK = "REHEARSAL"
 """Environment variable of a container that talks to Vertex AI: arguments of `lead_clients`."""
 
+_AT_START = "rehearsal_start"
+"""Module of the containers' environment that each Python in it begins with."""
 _CUSTOMIZE = f"""\
 import json
 import os
@@ -121,7 +123,9 @@ class Environment:
             *("--reinstall-package", name, "--refresh-package", name, *rest, str(wheel)),
         )
         (site_packages,) = self._venv.glob("lib/python*/site-packages")
-        (site_packages / "sitecustomize.py").write_text(_CUSTOMIZE, encoding="utf-8")
+        # By a .pth file: a sitecustomize.py may be hidden by the system's own.
+        (site_packages / f"{_AT_START}.py").write_text(_CUSTOMIZE, encoding="utf-8")
+        (site_packages / f"{_AT_START}.pth").write_text(f"import {_AT_START}\n", encoding="utf-8")
 
     def _uv(self, *arguments: str) -> None:
         here = Path(sys.executable).with_name("uv")

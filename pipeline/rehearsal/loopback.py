@@ -1,7 +1,7 @@
 """Runs in a container that talks to Vertex AI: leads its clients to who answers on this machine.
 
-The requests stay what they would be, made by the same client libraries. Loaded by the environment's
-sitecustomize.py, and only in those containers.
+The requests stay what they would be, made by the same client libraries. Loaded by
+a module that their Pythons begin with, and only in those containers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A compiled pipeline, as Vertex AI reads it: PipelineJob of schema 2.1, in the part that TFX writes.
+"""A compiled pipeline, as Vertex AI reads it: PipelineJob of schema 2.1, as far as TFX writes it.
 
 A field that is not declared here is refused by its name: a rehearsal that skips something proves
 nothing.
@@ -240,5 +240,5 @@ def _refused(error: ValidationError) -> UserError:
     what = f"has {place}" if found["type"] == "extra_forbidden" else f"lacks a {place}"
     return UserError(
         f"The spec {what}, which is not rehearsed.",
-        "Rehearse a pipeline as TFX compiles it, or teach pipeline/rehearsal/spec.py what it means.",
+        "Rehearse a pipeline as TFX compiles it, or teach pipeline/rehearsal/spec.py the rest.",
     )

@@ -28,6 +28,7 @@ from tfx.utils import proto_utils
 
 from data.query import SPLITS
 from data.table import TABLE
+from pipeline.beam import RUNNER
 from pipeline.components import embedded_bigquery
 
 BIRTHS = 3000
@@ -98,7 +99,7 @@ def _run_compiled(url: str, folder: Path, sample: float) -> dict[str, collection
     python, dash_m, *container = command(job, "BigQueryExampleGen", folder, {})
     assert dash_m == "-m"
     # What is said last counts.
-    here = ["--runner=DirectRunner", "--direct_running_mode=in_memory"]
+    here = [f"--runner={RUNNER}", "--direct_running_mode=in_memory"]
     here += [f"--temp_location={folder / 'temp'}"]
     ended = subprocess.run(
         [python, Path(__file__).with_name("on_emulator.py"), url, PROJECT, *container, *here],
@@ -133,7 +134,7 @@ def _run_here(births: Path, folder: Path, sample: float) -> dict[str, collection
             metadata_connection_config=metadata.sqlite_metadata_connection_config(
                 str(folder / "db")
             ),
-            beam_pipeline_args=["--runner=DirectRunner", "--direct_running_mode=in_memory"],
+            beam_pipeline_args=[f"--runner={RUNNER}", "--direct_running_mode=in_memory"],
         )
     )
     (examples,) = (folder / "root" / "BigQueryExampleGen" / "examples").iterdir()

@@ -32,6 +32,7 @@ from models.features import BANDS, LABEL, SLICES
 from models.metrics import FORMULAS, JUDGED
 from models.names import EXAMPLES, PREDICTION
 from models.slicing import RESAMPLING_GROUPS, resampling_groups, slice_values
+from pipeline.beam import RUNNER
 from schema.propose import CURATED
 
 Row = dict[str, Any]
@@ -39,7 +40,7 @@ SliceKey = tuple[tuple[str, str], ...]
 Metrics = dict[SliceKey, dict[str, float]]
 
 BEAM: list[Any] = [
-    "--runner=DirectRunner",
+    f"--runner={RUNNER}",
     "--direct_running_mode=in_memory",
     "--pickle_library=cloudpickle",
     # Else TFX builds a package of itself, two seconds each time.

@@ -44,6 +44,7 @@ from models.names import EXAMPLES, PREDICTION, SERVING, TRANSFORM
 from models.request import RequestError, check_request, parse_request
 from models.slicing import resampling_groups, slice_values
 from models.task import Training, run_fn
+from pipeline.beam import RUNNER
 
 Row = dict[str, Any]
 
@@ -249,7 +250,7 @@ def evaluated(learned: Learned) -> dict[tuple, int]:
     setup_file = Path(__file__).parents[2] / "setup.py"
     context = Executor.Context(
         beam_pipeline_args=[
-            "--runner=DirectRunner",
+            f"--runner={RUNNER}",
             "--direct_running_mode=in_memory",
             "--pickle_library=cloudpickle",
             f"--setup_file={setup_file}",

@@ -13,12 +13,13 @@ from tensorflow_transform.tf_metadata import dataset_metadata
 from tfx_bsl.public import tfxio
 
 from models.transform import preprocessing_fn
+from pipeline.beam import RUNNER
 
 
 def analyze(files: str, schema: schema_pb2.Schema, folder: Path) -> tft.TFTransformOutput:
     """What TFX's Transform makes of these examples."""
     source = tfxio.TFExampleRecord(files, schema=schema, telemetry_descriptors=["test"])
-    options = PipelineOptions(["--runner=DirectRunner", "--direct_running_mode=in_memory"])
+    options = PipelineOptions([f"--runner={RUNNER}", "--direct_running_mode=in_memory"])
     with (
         beam.Pipeline(options=options) as pipeline,
         tft_beam.Context(temp_dir=str(folder / "temp")),

@@ -19,6 +19,7 @@ from tfx.orchestration import metadata
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 from common.errors import UserError
+from pipeline.beam import RUNNER
 from pipeline.components import anomaly_gate as gate
 from schema import distances, findings
 from schema.validation import read_findings
@@ -286,7 +287,7 @@ def run_pipeline(folder: Path, severity: str) -> None:
             components=[examples, stats, inferred, curated, anomalies, step],
             enable_cache=True,
             metadata_connection_config=connection,
-            beam_pipeline_args=["--runner=DirectRunner", "--direct_running_mode=in_memory"],
+            beam_pipeline_args=[f"--runner={RUNNER}", "--direct_running_mode=in_memory"],
         )
     )
 

@@ -27,6 +27,7 @@ from data.query import SPLITS, render
 from data.source import open_source
 from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
+from pipeline.beam import RUNNER
 from pipeline.components import embedded_bigquery
 from pipeline.components.embedded_bigquery import Executor, custom_config, encode
 
@@ -92,7 +93,7 @@ def execute(
         ),
     }
     context = Executor.Context(
-        beam_pipeline_args=["--runner=DirectRunner", "--direct_running_mode=in_memory"],
+        beam_pipeline_args=[f"--runner={RUNNER}", "--direct_running_mode=in_memory"],
         tmp_dir=str(folder),
         unique_id="1",
     )

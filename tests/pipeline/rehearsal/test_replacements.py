@@ -10,6 +10,7 @@ import pytest
 from specs import pipeline, task
 
 from common.errors import UserError
+from pipeline.beam import RUNNER
 from pipeline.rehearsal.replacements import (
     BIGQUERY_EXECUTOR,
     REPLACED,
@@ -47,7 +48,7 @@ def test_dataflow_becomes_beam_in_process_and_all_else_stays() -> None:
     assert job == before
     kept = arguments(job, "a")[:6]
     assert arguments(changed, "a")[:6] == kept
-    assert "--runner=DirectRunner" in arguments(changed, "a")
+    assert f"--runner={RUNNER}" in arguments(changed, "a")
     assert "--setup_file=/setup.py" in arguments(changed, "a")
     assert not set(DATAFLOW) & set(arguments(changed, "a"))
     assert arguments(changed, "b") == arguments(job, "b")

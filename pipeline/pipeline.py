@@ -16,6 +16,7 @@ from data.table import TABLE
 from models.evaluation import eval_config
 from models.task import Training
 from pipeline.caching import code_fingerprint
+from pipeline.components.accepted_statistics import AcceptedStatistics
 from pipeline.components.anomaly_gate import AnomalyGate
 from pipeline.settings import Settings
 from report.component import TEMPLATES, Report
@@ -36,7 +37,7 @@ class Engines:
         ingestion: Executor of BigQueryExampleGen; None for the stock one.
         ingestion_config: What that executor must know.
         baseline_strategy: How the Resolver chooses the baseline.
-        previous_strategy: How the Resolver chooses the statistics of the previous run.
+        previous_strategy: How the Resolver chooses the statistics to compare with.
         trainer: The Trainer to use: where training runs is its executor's matter.
         training_config: What that executor must know.
         pusher: The Pusher to use.
@@ -82,7 +83,6 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         statistics=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ExampleStatistics),
     ).with_id("PreviousStatistics")
     statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
-    statistics.add_upstream_node(previous)  # Else the latest would be this run's.
     inferred_schema = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"])
     schema = tfx.components.ImportSchemaGen(schema_file=engines.schema_file)
     anomalies = tfx.components.ExampleValidator(
@@ -97,6 +97,12 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         severity=settings.anomaly_severity,
         code=code_fingerprint("pipeline.components.anomaly_gate"),
     )
+
+    accepted = AcceptedStatistics(
+        statistics=statistics.outputs["statistics"],
+        code=code_fingerprint("pipeline.components.accepted_statistics"),
+    )
+    accepted.add_upstream_node(gate)
 
     transform = tfx.components.Transform(
         examples=examples.outputs["examples"],
@@ -141,7 +147,7 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
     )
 
     components = [
-        *(examples, previous, statistics, inferred_schema, schema, anomalies, gate),
+        *(examples, previous, statistics, inferred_schema, schema, anomalies, gate, accepted),
         *(transform, trainer, baseline, evaluator, pusher),
     ]
     report = Report(
@@ -152,7 +158,7 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
     )
 
     return tfx.dsl.Pipeline(
-        pipeline_name=TABLE.pipeline,
+        pipeline_name=f"{TABLE.pipeline}-{settings.environment}",
         pipeline_root=engines.pipeline_root,
         components=[*components, report],
         enable_cache=settings.cache,

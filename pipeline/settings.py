@@ -26,6 +26,7 @@ from pipeline.cli.config import LOCAL_PREFIX, Layered, load
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = "sample"
 BIGQUERY = "bigquery"
+PRODUCTION = "production"
 
 _UNIT = f", in {LABEL.unit}" if LABEL.unit else ""
 
@@ -136,6 +137,12 @@ class Settings(Layered, QueryParameters):
         description=f"slices that matter enough to judge, of {', '.join(SLICES)}",
     )
 
+    environment: str = Field(
+        "development",
+        pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$",
+        description="what the run is for: 'production', or a name of your own; data and model are "
+        "compared with those of the same environment only",
+    )
     cache: bool = Field(
         True, description="reuse what a component made of the same inputs, code and settings"
     )
@@ -169,6 +176,15 @@ class Settings(Layered, QueryParameters):
         if units and not re.fullmatch(r"[1-9]\d{0,4}(,[1-9]\d{0,4})*", units):
             raise ValueError("write widths with commas between them, such as 64,32")
         return units
+
+    @model_validator(mode="after")
+    def _check_environment(self) -> Settings:
+        if self.environment == PRODUCTION and self.sample < 1:
+            raise ValueError(
+                f"environment is {PRODUCTION!r} and sample {self.sample:g}; what was learned from "
+                "a sample must not become the baseline of the whole table"
+            )
+        return self
 
     @property
     def hyperparameters(self) -> Hyperparameters:

@@ -7,6 +7,8 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx import v1 as tfx
 
+from pipeline.components.accepted_statistics import ACCEPTED
+
 
 class OtherBlessedModelStrategy(tfx.dsl.experimental.LatestBlessedModelStrategy):
     """Resolves the latest blessed model other than the candidate.
@@ -34,8 +36,12 @@ class OtherBlessedModelStrategy(tfx.dsl.experimental.LatestBlessedModelStrategy)
         return super().resolve_artifacts(store, input_dict | {"model": others})
 
 
-class LatestIfAnyStrategy(tfx.dsl.experimental.LatestArtifactStrategy):
-    """Resolves the latest artifact, or none; the stock strategy makes a first run fail."""
+class LatestAcceptedStrategy(tfx.dsl.experimental.LatestArtifactStrategy):
+    """Resolves the latest statistics that `AcceptedStatistics` has marked, or none.
+
+    On Vertex AI, the filter that `pipeline/vertex/compile.py` writes does the same. The stock
+    strategy also takes those of runs that the gate has stopped, and makes a first run fail.
+    """
 
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
@@ -49,7 +55,11 @@ class LatestIfAnyStrategy(tfx.dsl.experimental.LatestArtifactStrategy):
         Returns:
             The same keys, with one artifact each or none.
         """
-        return super().resolve_artifacts(store, input_dict) or {key: [] for key in input_dict}
+        accepted = {
+            key: [each for each in artifacts if each.get_int_custom_property(ACCEPTED)]
+            for key, artifacts in input_dict.items()
+        }
+        return super().resolve_artifacts(store, accepted) or {key: [] for key in input_dict}
 
 
 def _last_output(store: mlmd.MetadataStore, artifact_ids: list[int]) -> int | None:

@@ -14,7 +14,7 @@ from data.table import TABLE
 from pipeline.beam import in_process
 from pipeline.caching import code_fingerprint, name_by_content
 from pipeline.components import embedded_bigquery
-from pipeline.components.resolvers import LatestIfAnyStrategy, OtherBlessedModelStrategy
+from pipeline.components.resolvers import LatestAcceptedStrategy, OtherBlessedModelStrategy
 from pipeline.pipeline import Engines, to_folder
 from pipeline.settings import BIGQUERY, ROOT, LocalSettings
 
@@ -46,7 +46,7 @@ def local_engines(settings: LocalSettings) -> Engines:
         "destination": to_folder(str(settings.serving_folder.resolve())),
         "metadata": metadata_config(settings),
         "baseline_strategy": OtherBlessedModelStrategy,
-        "previous_strategy": LatestIfAnyStrategy,
+        "previous_strategy": LatestAcceptedStrategy,
     }
     beam_args = in_process(ROOT / "setup.py")
     if settings.source == BIGQUERY:

@@ -1,4 +1,4 @@
-"""The part of ML Metadata's filter language that TFX's resolvers use: clauses joined by AND.
+"""The part of ML Metadata's filter language that compiled resolvers use: clauses joined by AND.
 
 schema_title="tfx.ModelBlessing" AND state=LIVE AND metadata.blessed.number_value=1
 """
@@ -15,6 +15,7 @@ Inputs = Mapping[str, list[Artifact]]
 
 _TITLE = re.compile(r'schema_title="([\w.]+)"')
 _NUMBER = re.compile(r"metadata\.(\w+)\.number_value=(\d+)")
+_TEXT = re.compile(r'metadata\.(\w+)\.string_value="([\w-]+)"')
 _NAME = re.compile(r"name=\"\{\{\$\.inputs\.artifacts\['(\w+)'\]\.metadata\['(\w+)'\]\}\}\"")
 
 
@@ -54,6 +55,9 @@ def _clause(part: str, whole: str) -> Callable[[Artifact, Inputs], bool]:
     if match := _NUMBER.fullmatch(part):
         key, number = match[1], float(match[2])
         return lambda artifact, inputs: artifact.metadata.get(key) == number
+    if match := _TEXT.fullmatch(part):
+        key, text = match.groups()
+        return lambda artifact, inputs: artifact.metadata.get(key) == text
     if match := _NAME.fullmatch(part):
         source, key = match.groups()
         return lambda artifact, inputs: any(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from common.errors import UserError
+from common.files import write_atomically
 from pipeline.rehearsal.spec import artifact_title
 
 
@@ -99,13 +99,7 @@ class Store:
         self._write()
 
     def _write(self) -> None:
-        # Renamed into place, so that a kill leaves the old one or the new one, whole.
-        partial = self._file.with_suffix(".partial")
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(self._contents.model_dump_json(indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._file)
+        write_atomically(self._file, self._contents.model_dump_json(indent=1))
 
 
 def new_name() -> str:

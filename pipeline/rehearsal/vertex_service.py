@@ -18,6 +18,7 @@ from typing import Any
 
 from werkzeug import Request
 
+from common.files import replacing
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.custom_job import TrainingJob
 from pipeline.rehearsal.json_server import Answer, JsonServer
@@ -175,9 +176,8 @@ class Vertex:
         model = _found(self._models, body["deployedModel"]["model"].partition("@")[0])
         version = model["name"].rpartition("/")[2]
         folder = self._endpoints / endpoint.rpartition("/")[2]
-        partial = folder / f".partial-{version}"
-        shutil.copytree(self._buckets.path(model["artifactUri"]), partial)
-        partial.rename(folder / version)
+        with replacing(folder / version) as partial:
+            shutil.copytree(self._buckets.path(model["artifactUri"]), partial)
         deployed = {**body["deployedModel"], "id": version}
         return _done("DeployModelResponse", {"deployedModel": deployed})
 

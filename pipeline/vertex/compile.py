@@ -12,8 +12,10 @@ from rich.text import Text
 from tfx import v1 as tfx
 
 from common.errors import UserError
+from pipeline.components.accepted_statistics import ACCEPTED
 from pipeline.pipeline import create_pipeline
 from pipeline.vertex.engines import vertex_engines
+from pipeline.vertex.entry_point import ENVIRONMENT
 from pipeline.vertex.options import Compile
 from pipeline.vertex.task_order import tasks_in_order
 from pipeline.vertex.vertex_settings import VertexSettings
@@ -39,15 +41,31 @@ def compile_job(settings: VertexSettings) -> Job:
         default_commands=[
             *("python", "-m", "pipeline.vertex.entry_point"),
             f"--task-timeout={60 * settings.task_timeout}",
+            f"--environment={settings.environment}",
         ],
         use_pipeline_spec_2_1=True,
     )
     runner = tfx.orchestration.experimental.KubeflowV2DagRunner(config=config)
     job = runner.run(create_pipeline(settings, vertex_engines(settings)), write_out=False)
     job["labels"] = job["labels"] | settings.labels
+    _restrict_resolvers(job["pipelineSpec"], settings.environment)
     # A YAML file holds the spec alone, without the job's `runtimeConfig`.
     job["pipelineSpec"]["defaultPipelineRoot"] = settings.artifact_root
     return job
+
+
+def _restrict_resolvers(spec: Job, environment: str) -> None:
+    """Has resolvers find artifacts of the environment only, and only statistics that were accepted.
+
+    TFX compiles the stock strategies alone, whose filters know an artifact's type and no more.
+    """
+    for executor in spec["deploymentSpec"]["executors"].values():
+        for query in executor.get("resolver", {}).get("outputArtifactQueries", {}).values():
+            if "name=" in query["filter"]:  # The model that a blessing names.
+                continue
+            if 'schema_title="tfx.ExampleStatistics"' in query["filter"]:
+                query["filter"] += f" AND metadata.{ACCEPTED}.number_value=1"
+            query["filter"] += f' AND metadata.{ENVIRONMENT}.string_value="{environment}"'
 
 
 def to_text(job: Job, file: Path) -> str:

@@ -22,11 +22,12 @@ EDGES = {
     "BigQueryExampleGen": set(),
     "PreviousStatistics": set(),
     "ImportSchemaGen": set(),
-    "StatisticsGen": {"BigQueryExampleGen", "PreviousStatistics"},
+    "StatisticsGen": {"BigQueryExampleGen"},
     "SchemaGen": {"StatisticsGen"},
     "ExampleValidator": {"StatisticsGen", "ImportSchemaGen"},
     "AnomalyGate": {"ExampleValidator", "StatisticsGen", "ImportSchemaGen"}
     | {"SchemaGen", "PreviousStatistics"},
+    "AcceptedStatistics": {"StatisticsGen", "AnomalyGate"},
     "Transform": {"BigQueryExampleGen", "ImportSchemaGen", "AnomalyGate"},
     "Trainer": {"BigQueryExampleGen", "ImportSchemaGen", "Transform"},
     "Baseline": {"Trainer"},

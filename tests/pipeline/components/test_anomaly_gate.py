@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 from common.errors import UserError
 from pipeline.beam import RUNNER
 from pipeline.components import anomaly_gate as gate
+from pipeline.components.accepted_statistics import AcceptedStatistics
+from pipeline.components.resolvers import LatestAcceptedStrategy
 from schema import distances, findings
 from schema.validation import read_findings
 
@@ -256,7 +259,7 @@ def write_split(folder: Path, frame: pd.DataFrame) -> None:
 
 
 def run_pipeline(folder: Path, severity: str) -> None:
-    """Everything from examples to the gate, as the project's pipeline has it."""
+    """Everything from examples to the gate and behind it, as the project's pipeline has it."""
     split = tfx.proto.Input.Split
     examples = tfx.components.ImportExampleGen(
         input_base=str(folder / "examples"),
@@ -264,6 +267,10 @@ def run_pipeline(folder: Path, severity: str) -> None:
             splits=[split(name="train", pattern="train/*"), split(name="eval", pattern="eval/*")]
         ),
     )
+    previous = tfx.dsl.Resolver(
+        strategy_class=LatestAcceptedStrategy,
+        statistics=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ExampleStatistics),
+    ).with_id("PreviousStatistics")
     stats = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
     inferred = tfx.components.SchemaGen(statistics=stats.outputs["statistics"])
     curated = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA_FILE)).with_id("CuratedSchema")
@@ -275,8 +282,11 @@ def run_pipeline(folder: Path, severity: str) -> None:
         statistics=stats.outputs["statistics"],
         schema=curated.outputs["schema"],
         inferred=inferred.outputs["schema"],
+        previous=previous.outputs["statistics"],
         severity=severity,
     )
+    accepted = AcceptedStatistics(statistics=stats.outputs["statistics"])
+    accepted.add_upstream_node(step)
     connection = tfx.orchestration.metadata.sqlite_metadata_connection_config(
         str(folder / "metadata.db")
     )
@@ -284,7 +294,7 @@ def run_pipeline(folder: Path, severity: str) -> None:
         tfx.dsl.Pipeline(
             pipeline_name="gated",
             pipeline_root=str(folder / "root"),
-            components=[examples, stats, inferred, curated, anomalies, step],
+            components=[examples, previous, stats, inferred, curated, anomalies, step, accepted],
             enable_cache=True,
             metadata_connection_config=connection,
             beam_pipeline_args=[f"--runner={RUNNER}", "--direct_running_mode=in_memory"],
@@ -319,6 +329,21 @@ def test_in_a_pipeline_it_fails_with_all_findings_or_passes_with_them_in_a_file(
     run_pipeline(tmp_path, "never")
     (report,) = (tmp_path / "root" / "AnomalyGate" / "report").glob("*/value")
     assert read_findings(str(report)) == list(failure.value.findings)
+
+
+def test_data_that_was_rejected_is_rejected_again(tmp_path, good):
+    def run(frame: pd.DataFrame) -> None:
+        for name in ("train", "eval"):
+            shutil.rmtree(tmp_path / "examples" / name, ignore_errors=True)
+            write_split(tmp_path / "examples" / name, frame)
+        run_pipeline(tmp_path, "warning")
+
+    run(good)
+    drifted = good.assign(plurality="Single(1)", mother_race="White")
+    for _ in range(2):
+        with pytest.raises(findings.AnomaliesFound, match="mother_race"):
+            run(drifted)
+    run(good)
 
 
 def test_an_unknown_severity_is_refused():

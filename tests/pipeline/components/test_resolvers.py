@@ -1,4 +1,4 @@
-"""The baseline is the latest blessed model other than the candidate."""
+"""What a run is compared with: the latest other blessed model, the latest accepted statistics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from tfx import types
 from tfx.orchestration import metadata
 from tfx.types import artifact_utils, standard_artifacts
 
-from pipeline.components.resolvers import OtherBlessedModelStrategy
+from pipeline.components.accepted_statistics import ACCEPTED
+from pipeline.components.resolvers import LatestAcceptedStrategy, OtherBlessedModelStrategy
 
 
 class History:
@@ -26,6 +27,7 @@ class History:
         )
         self._models: list[types.Artifact] = []
         self._blessings: list[types.Artifact] = []
+        self._statistics: list[types.Artifact] = []
 
     def trained(self) -> int:
         """A new model; returns its id."""
@@ -66,6 +68,22 @@ class History:
         )
         assert resolved is not None
         return resolved["model"][0].id if resolved["model"] else None
+
+    def described(self, *, accepted: bool) -> int:
+        """New statistics, of StatisticsGen or of AcceptedStatistics; returns their id."""
+        statistics = standard_artifacts.ExampleStatistics()
+        statistics.uri = f"/statistics/{len(self._statistics)}"
+        if accepted:
+            statistics.set_int_custom_property(ACCEPTED, 1)
+        self._put(statistics)
+        self._statistics.append(statistics)
+        return statistics.id
+
+    def previous(self) -> list[int]:
+        resolved = LatestAcceptedStrategy().resolve_artifacts(
+            self.store, {"statistics": self._statistics}
+        )
+        return [statistics.id for statistics in resolved["statistics"]]
 
     def _put(self, artifact: types.Artifact) -> None:
         artifact.type_id = self.store.put_artifact_type(artifact.artifact_type)
@@ -122,3 +140,13 @@ def test_a_candidate_from_the_cache_is_compared_with_the_newer_one(history: Hist
     history.judged(newer, blessed=True)
     history.put_out(reverted_to)
     assert history.baseline() == newer
+
+
+def test_previous_statistics_are_the_latest_that_were_accepted(history: History):
+    assert history.previous() == []
+    history.described(accepted=False)
+    assert history.previous() == []
+    history.described(accepted=True)
+    latest = history.described(accepted=True)
+    history.described(accepted=False)
+    assert history.previous() == [latest]

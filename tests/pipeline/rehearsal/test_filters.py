@@ -51,7 +51,6 @@ def test_filters_find_nothing_where_there_is_nothing() -> None:
         'contexts_a.name="x"',
         "name=\"{{$.inputs.parameters['x']}}\"",
         "metadata.blessed.bool_value=true",
-        'metadata.word.string_value="x"',
         "state=DELETED",
     ],
 )

@@ -104,7 +104,7 @@ def test_containers_run_our_image_and_entry_point(vertex_settings: Load):
     for container in containers(compile_job(settings)).values():
         assert container["image"] == settings.image
         assert container["command"][:3] == ["python", "-m", "pipeline.vertex.entry_point"]
-        assert container["command"][3:] == ["--task-timeout=30000"]
+        assert container["command"][3:] == ["--task-timeout=30000", "--environment=development"]
 
 
 @pytest.mark.parametrize("task", ["BigQueryExampleGen", "StatisticsGen", "Transform", "Evaluator"])
@@ -216,16 +216,18 @@ def test_a_blessed_model_can_go_to_storage(vertex_settings: Load):
 
 
 def test_resolvers_ask_for_what_earlier_runs_left(vertex_settings: Load):
+    environment = 'metadata.environment.string_value="development"'
     queries = {
         name: {key: q["filter"] for key, q in e["resolver"]["outputArtifactQueries"].items()}
         for name, e in executors(compile_job(vertex_settings())).items()
         if "resolver" in e
     }
     assert queries.pop("PreviousStatistics") == {
-        "statistics": 'schema_title="tfx.ExampleStatistics" AND state=LIVE'
+        "statistics": 'schema_title="tfx.ExampleStatistics" AND state=LIVE '
+        f"AND metadata.accepted.number_value=1 AND {environment}"
     }
     blessed = queries.pop("Baseline-model-blessing-resolver")["model_blessing"]
-    assert "metadata.blessed.number_value=1" in blessed
+    assert blessed.endswith(f"AND metadata.blessed.number_value=1 AND {environment}")
     assert "current_model_id" in queries.pop("Baseline-model-resolver")["model"]
     assert not queries
 

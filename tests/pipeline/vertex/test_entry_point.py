@@ -1,0 +1,55 @@
+"""What a task as compiled leaves for the resolvers of later runs, and what those resolvers find."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from compiled import command, compiled, output_properties
+
+from pipeline.rehearsal.filters import Filter
+from pipeline.rehearsal.spec import Job
+from pipeline.rehearsal.store import Artifact
+from pipeline.vertex.compile import Job as CompiledJob
+
+
+def resolved(job: CompiledJob, task: str, *properties: Mapping[str, object]) -> list[str]:
+    """Which of some statistics or blessings a resolver takes, by number."""
+    (text,) = Job(job).tasks[task].filters.values()
+    title = re.findall(r'schema_title="([\w.]+)"', text)[0]
+    stored = [
+        Artifact(
+            name=str(number), uri="gs://b/x", type={"schemaTitle": title}, metadata=dict(found)
+        )
+        for number, found in enumerate(properties)
+    ]
+    return [artifact.name for artifact in Filter(text).latest(stored, {})]
+
+
+def test_accepted_statistics_are_found_by_the_next_run_of_the_environment_alone(tmp_path: Path):
+    job = compiled("--environment", "production")
+    statistics, made = tmp_path / "statistics", tmp_path / "made"
+    (statistics / "Split-train").mkdir(parents=True)
+    (statistics / "Split-train" / "FeatureStats.pb").write_bytes(b"statistics")
+    names = '["train"]'
+    inputs = {"statistics": (statistics, {"split_names": names})}
+    program = command(job, "AcceptedStatistics", made, inputs)
+    ended = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    copy = made / "accepted" / "Split-train" / "FeatureStats.pb"
+    assert copy.read_bytes() == b"statistics"
+    properties = dict(output_properties(made, "accepted"))
+    assert properties["split_names"] == names
+
+    stopped = {"split_names": names, "environment": "production"}  # Of StatisticsGen alone.
+    assert resolved(job, "PreviousStatistics", properties, stopped) == ["0"]
+    assert resolved(compiled(), "PreviousStatistics", properties, stopped) == []
+
+
+def test_a_blessing_is_of_its_environment():
+    blessing = {"blessed": 1.0, "environment": "development"}
+    task = "Baseline-model-blessing-resolver"
+    assert resolved(compiled(), task, blessing, blessing | {"blessed": 0.0}) == ["0"]
+    assert resolved(compiled("--environment", "production"), task, blessing) == []

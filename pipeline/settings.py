@@ -32,7 +32,8 @@ _UNIT = f", in {LABEL.unit}" if LABEL.unit else ""
 
 COMPONENTS = (
     *("BigQueryExampleGen", "ImportSchemaGen", "PreviousStatistics", "StatisticsGen"),
-    *("ExampleValidator", "SchemaGen", "AnomalyGate", "Transform", "Trainer", "Baseline"),
+    *("ExampleValidator", "SchemaGen", "AnomalyGate", "AcceptedStatistics"),
+    *("Transform", "Trainer", "Baseline"),
     *("Evaluator", "Pusher", "Report"),
 )
 """Of the pipeline, in the order in which they run; known without loading TFX."""

@@ -54,7 +54,7 @@ REPLACED = (
     Replacement("Vertex ML Metadata", "the file store.json"),
     Replacement(
         "BigQuery",
-        f"the embedded warehouse on a file of births ({EMBEDDED_EXECUTOR}); the same queries",
+        f"the embedded warehouse on a local file ({EMBEDDED_EXECUTOR}); the same queries",
         lambda job: any(_value(a, _CLASS) == BIGQUERY_EXECUTOR for a in _all_arguments(job)),
     ),
     Replacement(
@@ -84,16 +84,16 @@ def replacements(job: Json) -> list[Replacement]:
     return [replacement for replacement in REPLACED if replacement.applies(job)]
 
 
-def replaced(job: Json, births: str, setup_file: Path) -> dict[str, Any]:
+def replaced(job: Json, source: str, setup_file: Path) -> dict[str, Any]:
     """A compiled pipeline whose containers need neither BigQuery nor Dataflow.
 
     Args:
         job: The PipelineJob, as JSON values; left as it is.
-        births: A file, folder or glob of births, as `open_source` takes it.
+        source: What stands in for the table, as `open_source` takes it.
         setup_file: For Beam; see `in_process`.
 
     Raises:
-        UserError: If the births can't be read, or the queries read no table or several.
+        UserError: If the source can't be read, or the queries read no table or several.
     """
     job = copy.deepcopy(dict(job))
     for container in _containers(job):
@@ -105,7 +105,7 @@ def replaced(job: Json, births: str, setup_file: Path) -> dict[str, Any]:
         arguments = executor.get("container", {}).get("args", [])
         if _value(arguments, _CLASS) == BIGQUERY_EXECUTOR:
             arguments[arguments.index(_CLASS) + 1] = EMBEDDED_EXECUTOR
-            _embed(task, component, births)
+            _embed(task, component, source)
     return job
 
 
@@ -115,24 +115,24 @@ def talks_to_vertex(parameters: Json) -> bool:
     return isinstance(config, dict) and bool(config.get("ai_platform_enable_vertex"))
 
 
-def _embed(task: dict[str, Any], component: dict[str, Any], births: str) -> None:
+def _embed(task: dict[str, Any], component: dict[str, Any], source: str) -> None:
     parameters = task["inputs"]["parameters"]
     tables = set(_TABLE.findall(parameters["input_config"]["runtimeValue"]["constant"]))
     if len(tables) != 1:
         raise UserError(
             f"The queries read {', '.join(sorted(tables)) or 'no table'}; "
-            "a rehearsal has births for exactly one.",
+            "a rehearsal has rows for exactly one.",
             "Rehearse a pipeline that reads one table, written as `project.dataset.table`.",
         )
-    source = open_source(births)
+    opened = open_source(source)
     # Loads Beam and TensorFlow; nothing else here does.
     from tfx.utils import proto_utils
 
     from pipeline.components.embedded_bigquery import custom_config
 
     config = custom_config(
-        {tables.pop(): births},
-        fingerprint=source.fingerprint()
+        {tables.pop(): source},
+        fingerprint=opened.fingerprint()
         + code_fingerprint("pipeline.components.embedded_bigquery"),
     )
     component["inputDefinitions"]["parameters"]["custom_config"] = {"parameterType": "STRING"}

@@ -30,7 +30,7 @@ def rehearse(
     job: Mapping[str, Any],
     root: Path,
     *,
-    births: str,
+    source: str,
     observer: Observer,
     from_task: str | None = None,
     uploads: Mapping[str, Path] | None = None,
@@ -41,7 +41,7 @@ def rehearse(
     Args:
         job: The PipelineJob of schema 2.1, as JSON values.
         root: Folder of all that rehearsals write; a second one finds what the first made.
-        births: Where births come from instead of BigQuery, as `open_source` takes it.
+        source: What stands in for the table, as `open_source` takes it.
         observer: Who is told how it goes.
         from_task: First task to run; what does not depend on it is reused from the latest
             rehearsal.
@@ -57,7 +57,7 @@ def rehearse(
     """
     root = root.resolve()
     environment = environment or Environment(root / "environment", ROOT)
-    compiled = Job(replaced(job, births, environment.source / "setup.py"))
+    compiled = Job(replaced(job, source, environment.source / "setup.py"))
     rerun = compiled.downstream(from_task) if from_task else set(compiled.tasks)
     with sole_run(root, "--root"):
         buckets = Buckets(root / "buckets")

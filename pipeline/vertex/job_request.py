@@ -13,6 +13,7 @@ from google.cloud.aiplatform_v1.types import CreatePipelineJobRequest, PipelineJ
 from google.protobuf import json_format
 
 from data.query import render_splits
+from data.table import TABLE
 from pipeline.caching import code_fingerprint
 from pipeline.settings import ROOT
 from pipeline.vertex.compile import compile_job
@@ -111,7 +112,7 @@ def fingerprints(settings: VertexSettings) -> dict[str, str]:
 
 def new_id() -> str:
     """A job id that sorts by time and that no other run has."""
-    return f"natality-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
+    return f"{TABLE.pipeline}-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
 
 
 def _code() -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field, model_validator
 from pydantic_settings import CliPositionalArg, CliSubCommand
 
+from data.table import TABLE
 from pipeline.vertex.resource_names import Cron, JobId, SpecFile, TimeZone
 
 
@@ -18,7 +19,7 @@ class Compile(BaseModel):
     """Write the pipeline spec that Vertex AI runs."""
 
     output: SpecFile = Field(
-        Path("natality.json"),
+        Path(f"{TABLE.pipeline}.json"),
         description="file to write: a whole job as .json, or its spec alone as .yaml",
     )
 
@@ -29,10 +30,10 @@ class Rehearse(BaseModel):
     from_: str | None = Field(
         None, alias="from", description="first task to run; what earlier ones made is reused"
     )
-    births: str = Field(
+    source: str = Field(
         "sample",
-        description="what stands in for BigQuery: 'sample' (50,000 births that come with the "
-        "project), or a Parquet or CSV file, folder or glob with the natality columns",
+        description="what stands in for BigQuery: 'sample', which comes with the project, or a "
+        "Parquet or CSV file, folder or glob with the table's columns",
     )
     root: Path = Field(
         Path("rehearsal"), description="folder that stands in for buckets, and for logs"

@@ -23,7 +23,7 @@ def run(settings: VertexSettings, options: Rehearse, console: Console) -> int:
 
     Args:
         settings: What the user chose.
-        options: Where, on which births, and from which task.
+        options: Where, on which rows, and from which task.
         console: Where to show it.
 
     Returns:
@@ -33,7 +33,7 @@ def run(settings: VertexSettings, options: Rehearse, console: Console) -> int:
         UserError: If the pipeline can't be rehearsed.
         TaskFailed: If a task failed.
     """
-    console.print(Text("natality", "bold").append(f" rehearsal on {options.births}", "none"))
+    console.print(Text(TABLE.pipeline, "bold").append(f" rehearsal on {options.source}", "none"))
     interrupts = Interrupts(lambda: _stopped(console, progress), Exit.INTERRUPTED)
     progress = Progress(console, lambda: interrupts.came)
     try:
@@ -61,7 +61,7 @@ def _rehearsed(
     return rehearse(
         job,
         options.root,
-        births=str(TABLE.sample) if options.births == SAMPLE else options.births,
+        source=str(TABLE.sample) if options.source == SAMPLE else options.source,
         observer=progress,
         from_task=options.from_,
         uploads={schema_uri(settings): settings.schema_file},

@@ -1,4 +1,4 @@
-"""The forms that Google Cloud asks of names, so that a wrong one is told before anything runs."""
+"""What Google Cloud asks of names, so that a wrong one is told before anything runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import AfterValidator
 
 
 def matching(pattern: str, example: str) -> AfterValidator:
-    """Asks for text of a form.
+    """Asks for text that matches a pattern.
 
     Args:
         pattern: What all of it must match.
@@ -66,7 +66,7 @@ Image = Annotated[
     str,
     matching(
         rf"{_IMAGE_NAME}(:[\w.-]+|@sha256:[0-9a-f]{{64}})",
-        "us-central1-docker.pkg.dev/my-project/natality/natality:1, with a tag or a digest",
+        "us-central1-docker.pkg.dev/my-project/repository/image:1, with a tag or a digest",
     ),
 ]
 MachineType = Annotated[str, matching(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", "n2-standard-4")]
@@ -92,16 +92,14 @@ TensorBoard = Annotated[
 Folder = Annotated[
     str,
     AfterValidator(lambda uri: uri.rstrip("/")),
-    matching(
-        r"gs://[a-z0-9][a-z0-9._-]+[a-z0-9](/[^\s/?#\[\]*]+)*", "gs://my-bucket/natality, a folder"
-    ),
+    matching(r"gs://[a-z0-9][a-z0-9._-]+[a-z0-9](/[^\s/?#\[\]*]+)*", "gs://my-bucket/folder"),
 ]
 EndpointName = Annotated[
-    str, matching(r"[\w -]{1,128}", "natality, at most 128 letters and digits")
+    str, matching(r"[\w -]{1,128}", "my-endpoint, at most 128 letters and digits")
 ]
 LabelKey = Annotated[str, matching(r"[a-z][a-z0-9_-]{0,62}", "team, in lower case")]
-LabelValue = Annotated[str, matching(r"[a-z0-9_-]{0,63}", "paediatrics, in lower case")]
+LabelValue = Annotated[str, matching(r"[a-z0-9_-]{0,63}", "research, in lower case")]
 Cron = Annotated[str, AfterValidator(_check_cron)]
-JobId = Annotated[str, matching(r"[a-z][a-z0-9-]{0,127}", "natality-20260101-060000-1a2b")]
+JobId = Annotated[str, matching(r"[a-z][a-z0-9-]{0,127}", "run-20260101-060000-1a2b")]
 TimeZone = Annotated[str, AfterValidator(_check_time_zone)]
 SpecFile = Annotated[Path, AfterValidator(_check_spec)]

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from common.errors import UserError
+from data.table import TABLE
 from pipeline.vertex.cloud import CALL, Cloud
 from pipeline.vertex.engines import schema_uri
 from pipeline.vertex.follow import run_page
@@ -38,7 +39,7 @@ def start(settings: VertexSettings, cloud: Cloud, console: Console) -> str:
     # lost.
     with contextlib.suppress(exceptions.Conflict):
         cloud.pipelines.create_pipeline_job(request, **CALL)
-    console.print(Text("natality", "bold").append(f" run {job_id} on Vertex AI", "none"))
+    console.print(Text(TABLE.pipeline, "bold").append(f" run {job_id} on Vertex AI", "none"))
     console.print(f"  {run_page(settings, job_id)}", soft_wrap=True)
     return job_id
 

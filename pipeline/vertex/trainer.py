@@ -11,6 +11,7 @@ from tfx.extensions.google_cloud_ai_platform.trainer import executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils
 
+from data.table import TABLE
 from pipeline.vertex.scales import worker_pools
 from pipeline.vertex.vertex_settings import VertexSettings
 
@@ -91,7 +92,7 @@ def training_config(settings: VertexSettings) -> dict[str, Any]:
         X.VERTEX_REGION_KEY: settings.region,
         X.TRAINING_ARGS_KEY: {
             "project": settings.project,
-            "display_name": "natality-training",
+            "display_name": f"{TABLE.pipeline}-training",
             "labels": settings.labels,
             "job_spec": job,
         },

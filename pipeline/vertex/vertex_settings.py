@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from data.table import TABLE
 from pipeline.cli.config import VERTEX_PREFIX, load
 from pipeline.settings import Settings
 from pipeline.vertex import resource_names
@@ -21,10 +22,10 @@ SERVING_IMAGE = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
 
 
 class VertexSettings(Settings):
-    """Takes the natality pipeline to Vertex AI, with its Beam steps on Dataflow.
+    """Takes the pipeline to Vertex AI, with its Beam steps on Dataflow.
 
     Each option can also stand in a TOML file (region = "us-central1") or in the environment
-    (NATALITY_VERTEX_REGION=us-central1); flags overrule the environment, the environment overrules
+    (PREFIX_REGION=us-central1); flags overrule the environment, the environment overrules
     the file. vertex.toml.example explains them all.
     """
 
@@ -112,7 +113,7 @@ class VertexSettings(Settings):
         "endpoint", description="deploy a blessed model to an endpoint, or only store it"
     )
     endpoint: resource_names.EndpointName = Field(
-        "natality", description="name of the endpoint; created if there is none"
+        TABLE.pipeline, description="name of the endpoint; created if there is none"
     )
     endpoint_machine_type: resource_names.MachineType = Field(
         "n2-standard-2", description="machine type that serves"
@@ -215,14 +216,17 @@ class VertexSettings(Settings):
     @property
     def serving_folder(self) -> str:
         """gs:// folder of the pushed models, where they are only stored."""
-        return f"{self.run_root}/serving/natality"
+        return f"{self.run_root}/serving/{TABLE.pipeline}"
 
     def reproduction(self) -> str:
         """The command that makes the same run again."""
         return f"{super().reproduction()} submit"
 
 
-VertexSettings.__doc__ = inspect.cleandoc(VertexSettings.__doc__ or "")  # As --help shows it.
+# As --help shows it.
+VertexSettings.__doc__ = inspect.cleandoc(VertexSettings.__doc__ or "").replace(
+    "PREFIX_", VERTEX_PREFIX
+)
 
 
 def load_settings(arguments: Sequence[str] = ()) -> VertexSettings:

@@ -74,7 +74,7 @@ class Target:
 
     @cached_property
     def table_location(self) -> str:
-        """Where the natality table is, such as US."""
+        """Where the table is, such as US."""
         project, dataset, table = self.settings.table.split(".")
         path = f"bigquery/v2/projects/{project}/datasets/{dataset}/tables/{table}"
         return self.cloud.ask("bigquery", path)["location"]

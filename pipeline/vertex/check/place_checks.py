@@ -65,7 +65,7 @@ def buckets(target: Target) -> CheckResult:
 
 
 def table(target: Target) -> CheckResult:
-    """The natality table can be read, and exported to the bucket for temporary files."""
+    """The table can be read, and exported to the bucket for temporary files."""
     settings = target.settings
     try:
         location = target.table_location.upper()

@@ -118,7 +118,7 @@ def run(job: Json, root: Path, watcher: Watcher | None = None, **options: Any) -
     return rehearse(
         job,
         root,
-        births="",
+        source="",
         observer=watcher or Watcher(),
         environment=Here(root / "environment", root),
         **options,

@@ -61,7 +61,7 @@ def test_dataflow_becomes_beam_in_process_and_all_else_stays() -> None:
 @pytest.mark.parametrize("query", ["SELECT 1", "SELECT * FROM `a.b.c` JOIN `a.b.d`"])
 def test_queries_that_read_no_table_or_several_are_refused(query: str) -> None:
     job = pipeline(a=component(BIGQUERY_EXECUTOR, input_config=query))
-    with pytest.raises(UserError, match="births for exactly one"):
+    with pytest.raises(UserError, match="rows for exactly one"):
         replaced(job, "births.parquet", Path("/setup.py"))
 
 

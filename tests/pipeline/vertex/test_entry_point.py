@@ -14,6 +14,8 @@ from pipeline.rehearsal.spec import Job
 from pipeline.rehearsal.store import Artifact
 from pipeline.vertex.compile import Job as CompiledJob
 
+PROJECT = Path(__file__).parents[3]
+
 
 def resolved(job: CompiledJob, task: str, *properties: Mapping[str, object]) -> list[str]:
     """Which of some statistics or blessings a resolver takes, by number."""
@@ -36,7 +38,7 @@ def test_accepted_statistics_are_found_by_the_next_run_of_the_environment_alone(
     names = '["train"]'
     inputs = {"statistics": (statistics, {"split_names": names})}
     program = command(job, "AcceptedStatistics", made, inputs)
-    ended = subprocess.run(program, capture_output=True, text=True, check=False)
+    ended = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     copy = made / "accepted" / "Split-train" / "FeatureStats.pb"
     assert copy.read_bytes() == b"statistics"

@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 from specs import READ, Watcher, container, kind, pipeline, run, task
 
+from common.environment import IMAGE
 from common.errors import UserError
 from pipeline.cli.status import State
 from pipeline.rehearsal.container import TaskFailed
@@ -73,7 +74,7 @@ def test_a_container_has_only_the_variables_and_folder_of_a_container(
     executor = container("import json, os; print(json.dumps([dict(os.environ), os.listdir()]))")
     run(pipeline(a=task(executor)), tmp_path)
     variables, files = shown(tmp_path, "a")
-    known = {"PATH", "HOME", "LANG", "PYTHONUNBUFFERED", "NO_GCE_CHECK"}
+    known = {*IMAGE, "PATH", "HOME", "LANG", "NO_GCE_CHECK"}
     assert set(variables) - {"LC_CTYPE"} == known
     assert files == []
 

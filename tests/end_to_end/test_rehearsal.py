@@ -202,7 +202,7 @@ def test_containers_have_the_locked_dependencies_and_the_package(
     assert str(PROJECT) not in package
     lock = (PROJECT / "requirements.lock").read_text()
     pinned = set(map(plain, re.findall(r"^[\w.-]+==[^\s;]+", lock, re.MULTILINE)))
-    assert set(map(plain, installed)) - pinned == {"natality-tfx==0-1-0"}
+    assert set(map(plain, installed)) - pinned == {"tfx-pipeline==0-1-0"}
 
 
 def plain(pin: str) -> str:

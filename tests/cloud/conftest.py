@@ -62,7 +62,7 @@ def workers(image_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Wor
     """Workers with the locked dependencies and without our package."""
     folder = tmp_path_factory.mktemp("workers")
     workers = Workers.copied(image_python.parents[1], folder)
-    workers.uninstall("natality-tfx")
+    workers.uninstall("tfx-pipeline")
     assert workers.has("tfx")
     assert not workers.has("models")
     return workers

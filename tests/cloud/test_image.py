@@ -109,7 +109,7 @@ def test_what_is_installed_is_what_is_locked(image_python: Path, tmp_path: Path)
     )
     assert listed.returncode == 0, listed.stdout
     installed = {canonicalize_name(k): v for k, v in json.loads(listed.stdout).items()}
-    assert installed.pop(canonicalize_name("natality-tfx"))
+    assert installed.pop(canonicalize_name("tfx-pipeline"))
     assert len(installed) > 100
     assert {name: locked().get(name) for name in installed} == installed
     assert "pytest" not in installed

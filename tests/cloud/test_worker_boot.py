@@ -154,7 +154,7 @@ def test_pip_lists_what_a_worker_has(container: Container):
     listed = container.run("-m", "pip", "freeze")
     assert listed.returncode == 0, listed.stdout
     assert "apache-beam==" in listed.stdout
-    assert "natality-tfx @ " in listed.stdout
+    assert "tfx-pipeline @ " in listed.stdout
 
 
 class Runner(

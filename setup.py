@@ -43,6 +43,8 @@ setup(
         "duckdb==1.5.6",
         "sqlglot==30.30.0",
         "pyfarmhash==0.3.2",
+        # tf.summary writes with it, and TensorFlow 2.21 no longer brings it.
+        "tensorboard",
         # Settings, console.
         "pydantic>=2.11,<3",
         "pydantic-settings>=2.9,<3",
@@ -74,7 +76,6 @@ setup(
             "nbclient",
             "ipykernel",
             "nbstripout",
-            "tensorboard",
             "ruff",
             "basedpyright",
             "uv==0.13.9",

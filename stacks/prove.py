@@ -91,7 +91,7 @@ def _variables() -> Mapping[str, str]:
 
 
 def _copy(project: Path) -> None:
-    """Copies what git knows or would add, as the folder is now; its environment stays."""
+    """Copies what git knows or would add, as the folder is now, to a repository of its own."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT,
@@ -104,6 +104,9 @@ def _copy(project: Path) -> None:
         if (CHECKOUT / name).is_file():
             (project / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, project / name)
+    git = ("git", "-c", "user.name=stack", "-c", "user.email=stack@localhost")
+    for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "-m", "A copy")):
+        subprocess.run([*git, *command], cwd=project, check=True)
     # What vertex_runner.py must be told.
     shutil.copy2(project / "vertex.toml.example", project / "vertex.toml")
 

@@ -7,6 +7,7 @@ time.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import subprocess
 import threading
 import time
@@ -21,13 +22,14 @@ import pytest
 from tfx import v1 as tfx
 
 from data import query
+from data.table import TABLE
 from pipeline.cli import run_root as preflight
 from pipeline.cli.run_root import sole_run
 from pipeline.cli.status import Exit
 from pipeline.local.commands import main
 
 PROJECT = Path(__file__).parents[2]
-SAMPLE = PROJECT / "data" / "synthetic" / "sample.parquet"
+SAMPLE = TABLE.sample
 
 
 class Root:
@@ -203,10 +205,11 @@ def test_a_misspelt_column_in_the_query(
 
 
 def edited_query(monkeypatch: pytest.MonkeyPatch, folder: Path, old: str, new: str) -> None:
-    text = query.SQL_FILE.read_text()
+    text = TABLE.query.read_text()
     assert old in text
     (folder / "natality.sql").write_text(text.replace(old, new))
-    monkeypatch.setattr(query, "SQL_FILE", folder / "natality.sql")
+    edited = dataclasses.replace(TABLE, query=folder / "natality.sql")
+    monkeypatch.setattr(query, "TABLE", edited)
 
 
 def test_data_that_is_not_as_agreed_stops_before_training(

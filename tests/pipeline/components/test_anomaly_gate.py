@@ -25,7 +25,7 @@ from pipeline.components import anomaly_gate as gate
 from pipeline.components.accepted_statistics import AcceptedStatistics
 from pipeline.components.resolvers import LatestAcceptedStrategy
 from schema import distances, findings
-from schema.validation import read_findings
+from schema.validation import inspect, read_findings
 
 SCHEMA_FILE = Path(__file__).parents[3] / "schema" / "schema.pbtxt"
 SCHEMA = tfdv.load_schema_text(str(SCHEMA_FILE))
@@ -175,6 +175,15 @@ def test_the_command_that_accepts_names_the_inferred_schema(wrong):
 def test_a_split_without_examples_is_an_error(good):
     (finding,) = found_in(good.iloc[:0])["(all columns)"]
     assert (finding.severity, finding.found) == ("error", "no example")
+
+
+def test_a_split_without_examples_comes_first_and_stops_whatever_else_is_wrong(bad):
+    stats = {"train": statistics(bad), "eval": statistics(bad.iloc[:0])}
+    anomalies = {split: tfdv.validate_statistics(of, SCHEMA) for split, of in stats.items()}
+    found = inspect(anomalies, stats, {}, SCHEMA, "run/schema.pbtxt")
+    assert len(found) > 5
+    assert (found[0].split, found[0].found) == ("eval", "no example")
+    assert findings.blocking(found, "never") == found[:1]
 
 
 class TestSkew:

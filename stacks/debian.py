@@ -86,6 +86,7 @@ class Root:
         }
         return subprocess.run(
             [
+                *("setpriv", "--pdeathsig", "KILL"),  # Also where we are killed.
                 *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
                 *("sh", "-c", enter, "sh", str(self.folder), str(cache), *command),
             ],

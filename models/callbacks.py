@@ -1,6 +1,6 @@
-"""What happens between the stretches of a training: keep the best, record, stop at the right step.
+"""What happens between the checkpoints of a training: keep the best, record, stop where it ends.
 
-Keras counts epochs; here an "epoch" is a stretch of steps, from one checkpoint to the next.
+Keras counts epochs; here an "epoch" is the steps from one checkpoint to the next.
 """
 
 # Keras and TensorFlow carry no types; the checker guesses those of parameters from their defaults.
@@ -22,23 +22,26 @@ from absl import logging
 from common.errors import UserError
 from models.history import Record, records_from_json, records_to_json
 
+CLEARING = "clearing"
+"""Name of a file that is there while checkpoints are removed."""
+
 
 @dataclass(frozen=True)
-class Stretches:
+class CheckpointSchedule:
     """How a training is divided.
 
     Attributes:
         steps: Steps of the whole training.
-        checkpoint_every: Steps from one checkpoint to the next; the last stretch may be shorter.
+        checkpoint_interval: Steps between checkpoints; the last interval may be shorter.
     """
 
     steps: int
-    checkpoint_every: int
+    checkpoint_interval: int
 
     @property
     def length(self) -> int:
-        """Steps of a stretch."""
-        return min(self.checkpoint_every, self.steps)
+        """Steps of an interval."""
+        return min(self.checkpoint_interval, self.steps)
 
     @property
     def count(self) -> int:
@@ -46,7 +49,7 @@ class Stretches:
         return -(-self.steps // self.length)
 
     def begin(self, epoch: int) -> int:
-        """Steps made before a stretch."""
+        """Steps made before an interval."""
         return epoch * self.length
 
     def end(self, epoch: int) -> int:
@@ -55,26 +58,26 @@ class Stretches:
 
 
 class StopAt(keras.callbacks.Callback):
-    """Stops after the last step, where the last stretch is shorter than the others.
+    """Stops after the last step, where the last interval is shorter than the others.
 
     Args:
-        stretches: How the training is divided.
+        schedule: How the training is divided.
     """
 
-    def __init__(self, stretches: Stretches) -> None:
+    def __init__(self, schedule: CheckpointSchedule) -> None:
         super().__init__()
         self._supports_tf_logs = True  # Else Keras would wait for the metrics of every step.
-        self._stretches = stretches
+        self._schedule = schedule
         self._done = 0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Counts from where the stretch begins."""
-        self._done = self._stretches.begin(epoch)
+        """Counts from where the interval begins."""
+        self._done = self._schedule.begin(epoch)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Counts the step."""
         self._done += 1
-        if self._done >= self._stretches.steps:
+        if self._done >= self._schedule.steps:
             self.model.stop_training = True
 
 
@@ -83,14 +86,14 @@ class BestWeights(keras.callbacks.Callback):
 
     Args:
         folder: Where to keep them.
-        stretches: How the training is divided.
+        schedule: How the training is divided.
         write: Whether this process writes; the chief alone does.
     """
 
-    def __init__(self, folder: str, stretches: Stretches, *, write: bool) -> None:
+    def __init__(self, folder: str, schedule: CheckpointSchedule, *, write: bool) -> None:
         super().__init__()
         self._folder = folder
-        self._stretches = stretches
+        self._schedule = schedule
         self._write = write
         self._record = os.path.join(folder, "best.json")
 
@@ -100,11 +103,11 @@ class BestWeights(keras.callbacks.Callback):
         # No number is less than NaN, nor NaN than any: weights that diverged are never the best.
         if not self._write or not rmse < _read(self._record).get("rmse", float("inf")):
             return
-        step = self._stretches.end(epoch)
+        step = self._schedule.end(epoch)
         weights = os.path.join(self._folder, f"weights-{step}")
         self.model.save_weights(weights)
         # The record comes last, so that a kill leaves the previous best whole.
-        write_whole(self._record, json.dumps({"step": step, "rmse": rmse, "weights": weights}))
+        write_atomically(self._record, json.dumps({"step": step, "rmse": rmse, "weights": weights}))
 
     def load_into(self, model: keras.Model) -> int:
         """Puts the best weights into `model`.
@@ -126,23 +129,23 @@ class BestWeights(keras.callbacks.Callback):
 
 
 class Recorder(keras.callbacks.Callback):
-    """Records every stretch, also across restarts: in a file and for TensorBoard.
+    """Records every interval, also across restarts: in a file and for TensorBoard.
 
     Args:
         file: Where the record is kept until the training ends.
         log_dir: Folder of TensorBoard's log.
-        stretches: How the training is divided.
+        schedule: How the training is divided.
         batch_size: Examples per step, over all workers.
         write: Whether this process writes files; the chief alone does.
     """
 
     def __init__(
-        self, file: str, log_dir: str, stretches: Stretches, batch_size: int, *, write: bool
+        self, file: str, log_dir: str, schedule: CheckpointSchedule, batch_size: int, *, write: bool
     ) -> None:
         super().__init__()
         self._file = file
         self._log_dir = log_dir
-        self._stretches = stretches
+        self._schedule = schedule
         self._batch_size = batch_size
         self._write = write
         self._started = False
@@ -154,12 +157,12 @@ class Recorder(keras.callbacks.Callback):
 
     @property
     def examples_per_second(self) -> float:
-        """Over all stretches, without evaluation."""
-        return self._stretches.steps * self._batch_size / sum(r.seconds for r in self.records)
+        """Over all intervals, without evaluation."""
+        return self._schedule.steps * self._batch_size / sum(r.seconds for r in self.records)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Starts the clock."""
-        self._start(self._stretches.begin(epoch))
+        self._start(self._schedule.begin(epoch))
         self._clock = time.monotonic()
 
     def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
@@ -167,9 +170,9 @@ class Recorder(keras.callbacks.Callback):
         self._seconds = time.monotonic() - self._clock
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Records the stretch."""
-        step = self._stretches.end(epoch)
-        examples = (step - self._stretches.begin(epoch)) * self._batch_size
+        """Records the interval."""
+        step = self._schedule.end(epoch)
+        examples = (step - self._schedule.begin(epoch)) * self._batch_size
         record = Record(
             step=step,
             **{name: float(logs[name]) for name in ("loss", "rmse", "val_loss", "val_rmse")},
@@ -182,7 +185,7 @@ class Recorder(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Closes TensorBoard's log; where all had been done before, this is all there is to do."""
-        self._start(self._stretches.steps)
+        self._start(self._schedule.steps)
         for curve in self._curves.values():
             curve.close()
 
@@ -193,7 +196,7 @@ class Recorder(keras.callbacks.Callback):
         self._started = True
         kept = _read(self._file)
         if kept:
-            # A stretch that was recorded, but killed before its checkpoint, is made again.
+            # An interval that was recorded, but killed before its checkpoint, is made again.
             records = records_from_json(kept["records"])
             self.records = tuple(record for record in records if record.step <= step)
             self.resumed_from = (*kept["resumed_from"], step)
@@ -210,7 +213,7 @@ class Recorder(keras.callbacks.Callback):
     def _save(self) -> None:
         if self._write:
             told = {"resumed_from": self.resumed_from, "records": records_to_json(self.records)}
-            write_whole(self._file, json.dumps(told))
+            write_atomically(self._file, json.dumps(told))
 
     def _draw(self, record: Record) -> None:
         values = {
@@ -225,27 +228,27 @@ class Recorder(keras.callbacks.Callback):
 
 
 class Report(keras.callbacks.Callback):
-    """Tells the log of each stretch; after its checkpoint, so that what is told is never lost.
+    """Tells the log of each interval; after its checkpoint, so that what is told is never lost.
 
     Args:
-        stretches: How the training is divided.
+        schedule: How the training is divided.
     """
 
-    def __init__(self, stretches: Stretches) -> None:
+    def __init__(self, schedule: CheckpointSchedule) -> None:
         super().__init__()
-        self._stretches = stretches
+        self._schedule = schedule
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Logs the step and the errors."""
         logging.info(
             "step %d: rmse %.4f on train, %.4f on eval",
-            self._stretches.end(epoch),
+            self._schedule.end(epoch),
             logs["rmse"],
             logs["val_rmse"],
         )
 
 
-def write_whole(file: str, text: str) -> None:
+def write_atomically(file: str, text: str) -> None:
     """Writes a file, and its folder, so that a kill leaves it as it was or as it shall be.
 
     Args:
@@ -256,6 +259,29 @@ def write_whole(file: str, text: str) -> None:
     with tf.io.gfile.GFile(file + ".partial", "w") as partial:
         partial.write(text)
     tf.io.gfile.rename(file + ".partial", file, overwrite=True)
+
+
+def clear_checkpoints(folder: str) -> None:
+    """Removes the checkpoints of a training, so that a kill in between leaves a valid state.
+
+    Either all are there, and the training goes on from them; or a mark says that some are gone,
+    and `clear_rest` removes the rest.
+    """
+    mark = os.path.join(folder, CLEARING)
+    write_atomically(mark, "")
+    for name in tf.io.gfile.listdir(folder):
+        place = os.path.join(folder, name.rstrip("/"))
+        if tf.io.gfile.isdir(place):
+            tf.io.gfile.rmtree(place)
+        elif place != mark:
+            tf.io.gfile.remove(place)
+    tf.io.gfile.rmtree(folder)
+
+
+def clear_rest(folder: str) -> None:
+    """Removes what a kill in `clear_checkpoints` has left, if there was one."""
+    if tf.io.gfile.exists(os.path.join(folder, CLEARING)):
+        clear_checkpoints(folder)
 
 
 def _read(file: str) -> dict[str, Any]:

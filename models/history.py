@@ -20,7 +20,7 @@ FILE = "training.json"
 
 @dataclass(frozen=True)
 class Record:
-    """A stretch of training, from one checkpoint to the next.
+    """An interval of training, from one checkpoint to the next.
 
     Attributes:
         step: Steps made at its end.
@@ -61,7 +61,7 @@ class History:
         examples_per_second: Over the whole training, without evaluation.
         resumed_from: Steps of the checkpoints from which it went on after it was killed.
         best_step: Step of the checkpoint that was exported.
-        records: Every stretch, in order; also those made before it was killed.
+        records: Every interval, in order; also those made before it was killed.
         parameters: Size of the network.
         hyperparameters: What shaped the network and how it learned, by name.
     """
@@ -78,7 +78,7 @@ class History:
 
     @property
     def best(self) -> Record:
-        """The stretch after which the exported weights were kept."""
+        """The interval after which the exported weights were kept."""
         return next(record for record in self.records if record.step == self.best_step)
 
     def to_json(self) -> str:

@@ -24,7 +24,16 @@ import tf_keras as keras
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from models import signatures
-from models.callbacks import BestWeights, Recorder, Report, StopAt, Stretches, write_whole
+from models.callbacks import (
+    BestWeights,
+    CheckpointSchedule,
+    Recorder,
+    Report,
+    StopAt,
+    clear_checkpoints,
+    clear_rest,
+    write_atomically,
+)
 from models.dataset import training_dataset, transformed_chunks
 from models.declaration import Hyperparameters
 from models.history import FILE, History, Parameters
@@ -37,7 +46,7 @@ class Training:
 
     Attributes:
         batch_size: Rows per step, over all workers.
-        checkpoint_every: Steps between checkpoints; also between two looks at the eval split.
+        checkpoint_interval: Steps between checkpoints; also between two looks at the eval split.
         checkpoint_root: Folder under which checkpoints live until the model is exported.
         cache_examples: Whether to keep the transformed examples in memory.
         seed: Seed of weights and shuffling.
@@ -46,7 +55,7 @@ class Training:
     """
 
     batch_size: int
-    checkpoint_every: int
+    checkpoint_interval: int
     checkpoint_root: str
     cache_examples: bool
     seed: int
@@ -89,16 +98,18 @@ def run_fn(fn_args: FnArgs) -> None:
     with strategy.scope():
         model = wide_and_deep(*network)
     checkpoints = checkpoint_folder(fn_args, training)
-    stretches = Stretches(fn_args.train_steps, training.checkpoint_every)
-    best = BestWeights(os.path.join(checkpoints, "best"), stretches, write=chief)
+    if chief:
+        clear_rest(checkpoints)
+    schedule = CheckpointSchedule(fn_args.train_steps, training.checkpoint_interval)
+    best = BestWeights(os.path.join(checkpoints, "best"), schedule, write=chief)
     recorder = Recorder(
         os.path.join(checkpoints, "history.json"),
         log_folder(fn_args),
-        stretches,
+        schedule,
         training.batch_size,
         write=chief,
     )
-    fit(model, train, evaluate, stretches, checkpoints, best, recorder)
+    fit(model, train, evaluate, schedule, checkpoints, best, recorder)
     if chief:
         # A copy outside the strategy: to save one that is inside, all workers would have to.
         exported = wide_and_deep(*network)
@@ -116,9 +127,9 @@ def run_fn(fn_args: FnArgs) -> None:
             ),
             hyperparameters=asdict(options),
         )
-        write_whole(os.path.join(fn_args.model_run_dir, FILE), history.to_json())
+        write_atomically(os.path.join(fn_args.model_run_dir, FILE), history.to_json())
         signatures.save(exported, transform, fn_args.serving_model_dir)
-        tf.io.gfile.rmtree(checkpoints)
+        clear_checkpoints(checkpoints)
     else:
         # The chief is still writing, and TFX takes a worker that leaves no model for failed.
         tf.io.gfile.makedirs(fn_args.serving_model_dir)
@@ -128,7 +139,7 @@ def fit(
     model: keras.Model,
     train: tf.data.Dataset,
     evaluate: tf.data.Dataset,
-    stretches: Stretches,
+    schedule: CheckpointSchedule,
     checkpoints: str,
     best: BestWeights,
     recorder: Recorder,
@@ -139,28 +150,28 @@ def fit(
         model: A compiled model.
         train: Endless batches.
         evaluate: The eval split, once.
-        stretches: How many steps, and how many from one checkpoint to the next.
+        schedule: How many steps, and how many from one checkpoint to the next.
         checkpoints: Folder for the last checkpoint.
         best: Keeps the weights that do best on the eval split.
-        recorder: Records the stretches.
+        recorder: Records the intervals.
     """
     model.fit(
         train,
-        steps_per_epoch=stretches.length,
-        epochs=stretches.count,
+        steps_per_epoch=schedule.length,
+        epochs=schedule.count,
         validation_data=evaluate,
         verbose=0,
         callbacks=[
-            StopAt(stretches),
+            StopAt(schedule),
             # Before the checkpoint: a kill between repeats some steps, but loses neither the best
-            # nor the record of a stretch.
+            # nor the record of an interval.
             best,
             recorder,
             # Kept to the end, so that a kill while the model is exported repeats no training.
             keras.callbacks.BackupAndRestore(
                 os.path.join(checkpoints, "backup"), delete_checkpoint=False
             ),
-            Report(stretches),
+            Report(schedule),
         ],
     )
 

@@ -167,7 +167,7 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
     )
 
 
-def to_folder(folder: str) -> dict[str, tfx.proto.PushDestination]:
+def to_folder(folder: str) -> dict[str, Any]:
     """The destination of a Pusher that puts versions of the model side by side in a folder."""
     filesystem = tfx.proto.PushDestination.Filesystem(base_directory=folder)
     return {"push_destination": tfx.proto.PushDestination(filesystem=filesystem)}
@@ -216,7 +216,7 @@ def _a_query_per_split(settings: Settings) -> example_gen_pb2.Input:
 def _training(settings: Settings, engines: Engines) -> Training:
     return Training(
         batch_size=settings.batch_size,
-        checkpoint_every=settings.checkpoint_interval,
+        checkpoint_interval=settings.checkpoint_interval,
         checkpoint_root=engines.checkpoint_root,
         cache_examples=settings.cache_examples,
         seed=settings.seed,

@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from common.errors import UserError
+from common.files import replacing
 from data.synthetic import calibration as known
 from data.synthetic.births import Years, draw_births
 from data.synthetic.records import SCHEMA, as_recorded
@@ -58,17 +59,11 @@ def write(out: Path, rows: int, years: Years, seed: int, console: Console | None
     Raises:
         UserError: If the file cannot be written; what was there before is then untouched.
     """
-    # The process id keeps two runs with the same target from writing into each other's file.
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         if out.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(out) as partial:
             _stream(partial, rows, years, seed, console)
-            partial.replace(out)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise _cannot_write(out, error) from error
 

@@ -13,7 +13,7 @@ from data.source import open_source
 from data.table import TABLE
 from pipeline.beam import in_process
 from pipeline.caching import code_fingerprint, name_by_content
-from pipeline.components import embedded_bigquery
+from pipeline.components import embedded_bigquery, whole_pusher
 from pipeline.components.resolvers import LatestAcceptedStrategy, OtherBlessedModelStrategy
 from pipeline.pipeline import Engines, to_folder
 from pipeline.settings import BIGQUERY, ROOT, LocalSettings
@@ -43,7 +43,8 @@ def local_engines(settings: LocalSettings) -> Engines:
         "pipeline_root": str(root / "pipeline"),
         "schema_file": str(_copy(settings.schema_file, root / "schema")),
         "checkpoint_root": str(root / "checkpoints"),
-        "destination": to_folder(str(settings.serving_folder.resolve())),
+        "destination": to_folder(str(settings.serving_folder.resolve()))
+        | {"custom_executor_spec": executor_spec.ExecutorClassSpec(whole_pusher.Executor)},
         "metadata": metadata_config(settings),
         "baseline_strategy": OtherBlessedModelStrategy,
         "previous_strategy": LatestAcceptedStrategy,

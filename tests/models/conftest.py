@@ -114,7 +114,7 @@ def make_fn_args(
     def make(folder: Path, steps: int = STEPS, **settings: Any) -> FnArgs:
         training = {
             "batch_size": 256,
-            "checkpoint_every": 50,
+            "checkpoint_interval": 50,
             "checkpoint_root": str(folder / "checkpoints"),
             "cache_examples": True,
             "seed": 1,

@@ -174,7 +174,7 @@ def learned(request, tmp_path_factory) -> Any:
         analyze(str(root / "examples" / "Split-train" / "*"), schema_of(table), root / "transform")
         training = Training(
             batch_size=100,
-            checkpoint_every=100,
+            checkpoint_interval=100,
             checkpoint_root=str(root / "checkpoints"),
             cache_examples=True,
             seed=1,

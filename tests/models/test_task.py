@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +29,14 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from common.errors import UserError
 from models import history
-from models.callbacks import BestWeights, Recorder, Stretches
+from models.callbacks import (
+    CLEARING,
+    BestWeights,
+    CheckpointSchedule,
+    Recorder,
+    clear_checkpoints,
+    clear_rest,
+)
 from models.dataset import training_dataset, transformed_chunks
 from models.features import HYPERPARAMETERS, LABEL
 from models.model import input_sizes, wide_and_deep
@@ -96,16 +103,16 @@ class Run:
         evaluate = transformed_chunks(args.eval_files, transform)
         self.model = wide_and_deep(input_sizes(transform), 7.2, args.train_steps, HYPERPARAMETERS)
         folder = checkpoint_folder(args, training)
-        stretches = Stretches(args.train_steps, training.checkpoint_every)
-        best = BestWeights(os.path.join(folder, "best"), stretches, write=True)
+        schedule = CheckpointSchedule(args.train_steps, training.checkpoint_interval)
+        best = BestWeights(os.path.join(folder, "best"), schedule, write=True)
         self.recorder = Recorder(
             os.path.join(folder, "history.json"),
             args.model_run_dir,
-            stretches,
+            schedule,
             training.batch_size,
             write=True,
         )
-        fit(self.model, batches, evaluate, stretches, folder, best, self.recorder)
+        fit(self.model, batches, evaluate, schedule, folder, best, self.recorder)
 
     @property
     def steps(self) -> list[int]:
@@ -117,7 +124,7 @@ def test_training_makes_exactly_the_steps_told_and_depends_on_its_seed(
     make_fn_args, transform, tmp_path
 ):
     one, other = (
-        Run(make_fn_args(tmp_path, steps=7, checkpoint_every=10, seed=seed), transform)
+        Run(make_fn_args(tmp_path, steps=7, checkpoint_interval=10, seed=seed), transform)
         for seed in (1, 2)
     )
     assert one.steps == other.steps == [7, 7]
@@ -128,9 +135,9 @@ def test_training_makes_exactly_the_steps_told_and_depends_on_its_seed(
 def test_what_is_done_is_not_done_again_after_a_kill_during_the_export(
     make_fn_args, transform, tmp_path
 ):
-    args = make_fn_args(tmp_path, steps=25, checkpoint_every=10, batch_size=32)
+    args = make_fn_args(tmp_path, steps=25, checkpoint_interval=10, batch_size=32)
     first, second = Run(args, transform), Run(args, transform)
-    # The last stretch is shorter than the others.
+    # The last interval is shorter than the others.
     assert first.steps == second.steps == [25, 25]
     for one, other in zip(first.model.get_weights(), second.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -139,10 +146,10 @@ def test_what_is_done_is_not_done_again_after_a_kill_during_the_export(
     assert (first.recorder.resumed_from, second.recorder.resumed_from) == ((), (25,))
 
 
-def test_a_stretch_that_was_killed_before_its_checkpoint_is_recorded_once(
+def test_an_interval_that_was_killed_before_its_checkpoint_is_recorded_once(
     make_fn_args, transform, tmp_path
 ):
-    args = make_fn_args(tmp_path, steps=20, checkpoint_every=10, batch_size=32)
+    args = make_fn_args(tmp_path, steps=20, checkpoint_interval=10, batch_size=32)
     first = Run(args, transform)
     shutil.rmtree(next(tmp_path.glob("checkpoints/*/backup")))
     second = Run(args, transform)
@@ -163,7 +170,7 @@ def saved_steps(checkpoints: Path) -> int:
 def test_a_killed_training_continues_from_its_last_checkpoint_and_keeps_its_best(
     make_fn_args, transform, tmp_path, caplog
 ):
-    args = make_fn_args(tmp_path, steps=400, checkpoint_every=50, batch_size=64)
+    args = make_fn_args(tmp_path, steps=400, checkpoint_interval=50, batch_size=64)
     checkpoints = tmp_path / "checkpoints"
     child = start(args, tmp_path / "log")
     try:
@@ -201,7 +208,7 @@ def test_a_killed_training_continues_from_its_last_checkpoint_and_keeps_its_best
     # The record and the curves are whole, though two processes made them.
     record = history.read(args.model_run_dir)
     assert record.resumed_from == (done,)
-    assert [stretch.step for stretch in record.records] == list(range(50, 401, 50))
+    assert [interval.step for interval in record.records] == list(range(50, 401, 50))
     assert record.best_step == best["step"]
     for split in ("train", "validation"):
         assert list(curve(args, split)) == list(range(50, 401, 50))
@@ -223,16 +230,16 @@ def test_tensorboard_has_the_error_of_both_splits_by_step(trained):
 
 def test_the_record_of_a_training_is_that_of_its_model(trained, births):
     record = history.read(trained.model_run_dir)
-    assert [stretch.step for stretch in record.records] == [50, 100, 150]
+    assert [interval.step for interval in record.records] == [50, 100, 150]
     assert (record.steps, record.batch_size, record.seed) == (150, 256, 1)
     assert record.resumed_from == ()
     assert record.best_step == min(record.records, key=lambda r: r.val_rmse).step
     error = float(np.sqrt(np.mean((predictions(trained) - labels(births)) ** 2)))
     assert record.best.val_rmse == pytest.approx(error, abs=1e-4)
-    for stretch in record.records:
-        assert stretch.val_loss == pytest.approx(stretch.val_rmse**2, rel=1e-4)
-        assert stretch.examples_per_second == pytest.approx(50 * 256 / stretch.seconds)
-    seconds = sum(stretch.seconds for stretch in record.records)
+    for interval in record.records:
+        assert interval.val_loss == pytest.approx(interval.val_rmse**2, rel=1e-4)
+        assert interval.examples_per_second == pytest.approx(50 * 256 / interval.seconds)
+    seconds = sum(interval.seconds for interval in record.records)
     assert record.examples_per_second == pytest.approx(150 * 256 / seconds)
     assert record.hyperparameters["hidden_units"] == list(HYPERPARAMETERS.hidden_units)
 
@@ -257,13 +264,13 @@ class TestBestWeights:
 
     def told(self, folder: Path, model: keras.Model, weight: float, rmse: float, **kw: Any) -> None:
         """A training, perhaps another one, that has a weight and sees an error on eval."""
-        best = BestWeights(str(folder), Stretches(40, 10), **({"write": True} | kw))
+        best = BestWeights(str(folder), CheckpointSchedule(40, 10), **({"write": True} | kw))
         best.set_model(model)
         model.set_weights([np.array([[weight]])])
         best.on_epoch_end(int(weight) - 1, {"val_rmse": rmse})
 
     def best(self, folder: Path, model: keras.Model) -> float:
-        step = BestWeights(str(folder), Stretches(40, 10), write=False).load_into(model)
+        step = BestWeights(str(folder), CheckpointSchedule(40, 10), write=False).load_into(model)
         weight = float(model.get_weights()[0][0, 0])
         assert step == 10 * weight
         return weight
@@ -298,7 +305,7 @@ def test_the_same_seed_trains_the_same_model_also_when_examples_are_streamed(
 
 @pytest.mark.parametrize(
     "change",
-    [{"steps": 7}, {"seed": 2}, {"batch_size": 64}, {"checkpoint_every": 9}, {"code": "new"}],
+    [{"steps": 7}, {"seed": 2}, {"batch_size": 64}, {"checkpoint_interval": 9}, {"code": "new"}],
     ids=str,
 )
 def test_another_training_does_not_find_the_checkpoints_of_this_one(make_fn_args, tmp_path, change):
@@ -370,7 +377,7 @@ def test_two_workers_train_one_model(
     make_fn_args: Callable[..., FnArgs], tmp_path: Path, births: dict[str, list[dict]]
 ) -> None:
     # The eval split is one file, so one of the two has nothing to evaluate.
-    args = make_fn_args(tmp_path, steps=70, checkpoint_every=50)
+    args = make_fn_args(tmp_path, steps=70, checkpoint_interval=50)
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     jobs = {"chief": addresses[:1], "worker": addresses[1:]}
     workers = {}
@@ -398,6 +405,55 @@ def test_two_workers_train_one_model(
     args.serving_model_dir = str(tmp_path / "chief" / "model")
     found = predictions(args)
     error = float(np.sqrt(np.mean((found - labels(births)) ** 2)))
-    seen = [float(rmse) for rmse in re.findall(r"([\d.]+) lb on eval", str(chief))]
+    seen = [float(rmse) for rmse in re.findall(r"([\d.]+) on eval", str(chief))]
     assert error == pytest.approx(min(seen), abs=1e-3)
     assert not list((tmp_path / "checkpoints").iterdir())
+
+
+class Killed(BaseException):
+    """As a kill, nothing catches it."""
+
+
+def test_checkpoints_are_cleared_so_that_any_prefix_is_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    names = {"best.json", "history.json", "backup/checkpoint", "backup/1.index", "best/weights-1"}
+    for allowed in range(20):
+        folder = tmp_path / str(allowed)
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
+        left = iter(range(allowed))
+
+        def remove(file: str, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise Killed
+            os.remove(file)
+
+        def rmtree(place: str, remove: Callable[[str], None] = remove) -> None:
+            for file in sorted(Path(place).rglob("*")):
+                if file.is_file():
+                    remove(str(file))
+            shutil.rmtree(place)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(tf.io.gfile, "remove", remove)
+            patch.setattr(tf.io.gfile, "rmtree", rmtree)
+            try:
+                clear_checkpoints(str(folder))
+            except Killed:
+                pass
+            else:
+                assert not folder.exists()
+                break
+        there = {str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file()}
+        assert names <= there or CLEARING in there
+        clear_rest(str(folder))
+        assert not folder.exists()
+    assert allowed == len(names) + 1
+
+
+def test_whole_checkpoints_are_not_cleared(tmp_path: Path):
+    (tmp_path / "best.json").touch()
+    clear_rest(str(tmp_path))
+    assert (tmp_path / "best.json").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import tensorflow as tf
 
 from common.errors import UserError
 from models.names import PREDICTION, SERVING
-from pipeline.local.predict import newest_version, predict
+from pipeline.local.predict import predict, versions
 
 
 class Answers(tf.Module):
@@ -17,7 +18,7 @@ class Answers(tf.Module):
 
     def __init__(self, pounds: float) -> None:
         super().__init__()
-        self._pounds = pounds
+        self._pounds = tf.Variable(tf.constant(pounds))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="mother_age")])
     def answer(self, mother_age: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -30,24 +31,22 @@ def push(folder: Path, version: str, pounds: float) -> Path:
     return folder / version
 
 
+ASKED = {"mother_age": 28.0}
+
+
 def test_the_newest_version_answers(tmp_path: Path):
     push(tmp_path, "999", 6.5)
     push(tmp_path, "1000", 7.5)  # Newer, though it sorts before.
-    assert newest_version(tmp_path).name == "1000"
-    assert predict(tmp_path, {"mother_age": 28.0}) == 7.5
+    push(tmp_path, "backup", 8.5)  # No version.
+    assert [version.name for version in versions(tmp_path)] == ["1000", "999"]
+    assert predict(tmp_path, ASKED) == (7.5, {})
 
 
 def test_a_half_pushed_version_is_passed_over(tmp_path: Path):
     push(tmp_path, "1000", 7.5)
     half = push(tmp_path, "2000", 6.5)
     (half / "saved_model.pb").unlink()  # The Pusher copies it last.
-    assert predict(tmp_path, {"mother_age": 28.0}) == 7.5
-
-
-def test_other_folders_are_no_versions(tmp_path: Path):
-    push(tmp_path, "1000", 7.5)
-    push(tmp_path, "backup", 6.5)
-    assert newest_version(tmp_path).name == "1000"
+    assert predict(tmp_path, ASKED) == (7.5, {})
 
 
 @pytest.mark.parametrize("made", [True, False], ids=["empty", "missing"])
@@ -56,21 +55,45 @@ def test_without_a_model_it_says_what_to_do(tmp_path: Path, made: bool):
     if made:
         folder.mkdir()
     with pytest.raises(UserError, match="No model has been pushed") as caught:
-        newest_version(folder)
+        predict(folder, ASKED)
     assert "local_runner.py" in caught.value.cure
 
 
-def test_a_damaged_model_is_named(tmp_path: Path):
-    version = push(tmp_path, "1000", 7.5)
-    (version / "saved_model.pb").write_bytes(b"not a model")
-    with pytest.raises(UserError, match="can't be read") as caught:
-        predict(tmp_path, {"mother_age": 28.0})
-    assert str(version) in caught.value.cause
+def cut(file: Path, share: float) -> None:
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
+
+
+DAMAGES = {
+    "no model": lambda v: (v / "saved_model.pb").write_bytes(b"not a model"),
+    "empty model": lambda v: cut(v / "saved_model.pb", 0),
+    "cut model": lambda v: cut(v / "saved_model.pb", 0.6),
+    "empty variables": lambda v: cut(v / "variables" / "variables.data-00000-of-00001", 0),
+    "cut variables": lambda v: cut(v / "variables" / "variables.data-00000-of-00001", 0.5),
+    "cut index": lambda v: cut(v / "variables" / "variables.index", 0.5),
+    "no variables": lambda v: shutil.rmtree(v / "variables"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_an_older_version_answers_for_a_damaged_one(tmp_path: Path, damage, capfd):
+    push(tmp_path, "1000", 7.5)
+    version = push(tmp_path, "2000", 6.5)
+    damage(version)
+    prediction, damaged = predict(tmp_path, ASKED)
+    assert prediction == 7.5
+    assert list(damaged) == [version]
+
+
+def test_where_all_are_damaged_each_is_named(tmp_path: Path):
+    for name in ("1000", "2000"):
+        cut(push(tmp_path, name, 7.5) / "saved_model.pb", 0)
+    with pytest.raises(UserError, match=r"can be read: 2000 \(\w+\), 1000 \(\w+\)\."):
+        predict(tmp_path, ASKED)
 
 
 def test_a_model_of_other_features_is_named(tmp_path: Path):
     version = push(tmp_path, "1000", 7.5)
     with pytest.raises(UserError, match=r"other features .*\(plurality\)") as caught:
-        predict(tmp_path, {"mother_age": 28.0, "plurality": "Single(1)"})
+        predict(tmp_path, ASKED | {"plurality": "Single(1)"})
     assert str(version) in caught.value.cause
     assert "local_runner.py" in caught.value.cure

@@ -11,16 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from data.query import SPLITS
-from data.table import TABLE
-
-TABLE_ROWS = 137_826_763
-"""Rows of the natality table. BigQuery reads the columns of all of them, whatever the years."""
-
-EXAMPLES_PER_BIRTH = 2
-"""With an ultrasound and without; see data/natality.sql."""
-
-SHARES = {"train": 6 / 8, "eval": 1 / 8, "test": 1 / 8}
-"""Share of the births in each split; see data/natality.sql."""
+from data.table import EXAMPLES_PER_ROW, SPLIT_SHARES, TABLE, TOTAL_ROWS
 
 BYTES = {"INT64": 8, "FLOAT64": 8, "BOOL": 1}
 """What BigQuery counts for a value of a type; a NULL counts nothing."""
@@ -74,11 +65,11 @@ class Step:
 STEPS = (
     # docs/benchmarks.md: the stock executor.
     Step("BigQueryExampleGen", 1.0, 6_183),
-    # A run on 1,000,000 births, which are 2,000,000 examples: 190 s of CPU in all, of which 63, 80
+    # A run on 2,000,000 examples: 190 s of CPU in all, of which 63, 80
     # and 16 were these three's, by their share of the time. Rounded down.
     Step("StatisticsGen", 1.0, 30_000),
-    Step("Transform", SHARES["train"], 18_000),
-    Step("Evaluator", SHARES["eval"], 15_000),
+    Step("Transform", SPLIT_SHARES["train"], 18_000),
+    Step("Evaluator", SPLIT_SHARES["eval"], 15_000),
 )
 
 TRAINING_RATE = 221_997
@@ -104,22 +95,22 @@ def bill(rows: int, steps: int, batch: int, prices: Prices) -> Iterator[Line]:
     """What a run costs.
 
     Args:
-        rows: Births that pass the query's filters.
+        rows: Rows that pass the query's filters.
         steps: Steps of training.
         batch: Examples of a step.
         prices: Prices.
     """
-    read = row_bytes() * TABLE_ROWS * len(SPLITS)
+    read = row_bytes() * TOTAL_ROWS * len(SPLITS)
     yield Line(
         "BigQuery",
-        f"{row_bytes()} B x {TABLE_ROWS:,} rows x {len(SPLITS)} splits",
+        f"{row_bytes()} B x {TOTAL_ROWS:,} rows x {len(SPLITS)} splits",
         f"{read / 1e9:.1f} GB",
         read / 2**40 * prices.bigquery_tib,
     )
     worker = CORES * (prices.dataflow_core + 4 * prices.dataflow_gb)  # 4 GB a core.
     hours_of_jobs = 0.0
     for step in STEPS:
-        examples = rows * EXAMPLES_PER_BIRTH * step.share
+        examples = rows * EXAMPLES_PER_ROW * step.share
         work = examples / step.rate / 3600 * WASTE / CORES
         hours = work + START
         # Ten workers share the work; the first is there all the time.
@@ -158,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: Those of the command line.
     """
     parser = argparse.ArgumentParser(description="What a run on Google Cloud costs, estimated.")
-    parser.add_argument("--rows", type=int, default=TABLE_ROWS, help="births that are used")
+    parser.add_argument("--rows", type=int, default=TOTAL_ROWS, help=f"{TABLE.rows} that are used")
     parser.add_argument("--train-steps", type=int, default=400_000, help="steps of training")
     parser.add_argument("--batch-size", type=int, default=512, help="examples of a step")
     chosen = parser.parse_args(arguments)

@@ -19,6 +19,8 @@ from data.query import render
 from data.source import open_source
 from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
+from models.columns import categories, numbers
+from models.features import CONTEXT, LABEL
 from pipeline.beam import RUNNER
 from pipeline.components import embedded_bigquery
 from pipeline.settings import ROOT
@@ -26,10 +28,9 @@ from pipeline.settings import ROOT
 QUERY = render(QueryParameters(), table=TABLE.name, sample=1, split="train")
 
 TYPES = {
-    **dict.fromkeys(("weight_pounds", "mother_age", "gestation_weeks"), "FLOAT"),
-    **dict.fromkeys(("is_male", "plurality", "mother_race"), "STRING"),
-    **dict.fromkeys(("cigarette_use", "alcohol_use"), "STRING"),
-    **dict.fromkeys(("year", "month"), "INTEGER"),
+    **dict.fromkeys((LABEL.name, *(number.name for number in numbers())), "FLOAT"),
+    **dict.fromkeys((category.name for category in categories()), "STRING"),
+    **dict.fromkeys(CONTEXT, "INTEGER"),
 }
 """What BigQuery tells the stock executor of the query's columns."""
 

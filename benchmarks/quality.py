@@ -27,13 +27,13 @@ NUMBERS = [number.name for number in numbers()]
 
 
 def errors() -> dict[str, float]:
-    """RMSE on the eval split of the sample, in pounds, by learner."""
+    """RMSE on the eval split of the sample, in the label's unit, by learner."""
     found = train_references(_split("train"), _split("eval"))
     return {name: rmse for name, (rmse, _) in found.items()}
 
 
 def pushed_model_error(version: Path) -> float:
-    """RMSE of a pushed model on the eval split of the sample, in pounds, asked as a client would.
+    """RMSE of a pushed model on the eval split of the sample, asked as a client would.
 
     Args:
         version: Folder of the pushed version.

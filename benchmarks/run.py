@@ -19,6 +19,8 @@ from rich.table import Table
 
 from benchmarks.measure import Process, run_python
 from common.environment import set_environment
+from data.table import TABLE
+from models.features import LABEL
 from pipeline.cli.console import log_to
 from report.collect.lineage import read_lineage
 from report.runs.run_records import RunRecords, open_metadata
@@ -110,9 +112,9 @@ class Bench:
         from benchmarks.quality import errors, pushed_model_error
 
         _ = self._our_run  # Pushes the model.
-        ours = pushed_model_error(_only(self._ours, "serving/natality/*"))
+        ours = pushed_model_error(_only(self._ours, f"serving/{TABLE.pipeline}/*"))
         for learner, theirs in errors().items():
-            yield Row("RMSE on eval, lb", ".4f", ours, learner, theirs)
+            yield Row(f"RMSE on eval, {LABEL.unit}", ".4f", ours, learner, theirs)
 
     def ingestion(self) -> Iterator[Row]:
         """Rows a second, from a query's answer to files."""
@@ -136,16 +138,18 @@ class Bench:
         yield Row("training, examples/s", ",.0f", ours, "one batch from memory", memory)
 
     def million(self) -> Iterator[Row]:
-        """A run on a million generated births: time and memory."""
-        births = self._folder / "million.parquet"
-        rows = ["--rows", "1000000", "--years", "2001-2008", "--seed", "7"]
+        """A run on a million generated rows: time and memory."""
+        source = self._folder / "million.parquet"
+        rows = ["--rows", "1000000", "--seed", "7"]
         run_python(
-            ["-m", "data.synthetic.generate", *rows, "--out", str(births)], self._folder / "log.txt"
+            ["-m", "data.synthetic.generate", *rows, "--out", str(source)], self._folder / "log.txt"
         )
         root = self._folder / "million"
-        process = self._local_run(root, "--source", str(births))
-        yield Row("a million births, s", ".0f", process.seconds)
-        yield Row("a million births, peak GB", ".2f", process.peak_bytes / 1e9, "promised", 6)
+        process = self._local_run(root, "--source", str(source))
+        yield Row(f"a million {TABLE.rows}, s", ".0f", process.seconds)
+        yield Row(
+            f"a million {TABLE.rows}, peak GB", ".2f", process.peak_bytes / 1e9, "promised", 6
+        )
         report = _seconds_of("Report", root)
         yield Row("their report, s", ".1f", report, "the whole run", process.seconds)
         yield Row("their report, s", ".1f", report, "promised", 20)

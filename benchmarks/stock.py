@@ -21,12 +21,13 @@ from tfx_bsl.public import tfxio
 
 from data.query import SPLITS
 from models import names, signatures
-from models.features import HYPERPARAMETERS, LABEL
+from models.columns import categories
+from models.features import HYPERPARAMETERS, LABEL, SLICES
 from models.model import input_sizes, wide_and_deep
 from pipeline.beam import RUNNER
 from pipeline.settings import Settings, load_settings
 
-SLICES = ("plurality", "is_male")
+STOCK_SLICES = [name for name in SLICES if name in [c.name for c in categories()]]
 """What stock TFMA can slice by, beside all examples; our other slices are ranges or groups."""
 
 
@@ -118,7 +119,7 @@ def stock_eval_config(max_rmse: float) -> config_pb2.EvalConfig:
         model_specs=[config_pb2.ModelSpec(signature_name=names.EXAMPLES, label_key=LABEL.name)],
         slicing_specs=[
             config_pb2.SlicingSpec(),
-            *(config_pb2.SlicingSpec(feature_keys=[key]) for key in SLICES),
+            *(config_pb2.SlicingSpec(feature_keys=[key]) for key in STOCK_SLICES),
         ],
         metrics_specs=[
             config_pb2.MetricsSpec(

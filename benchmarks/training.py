@@ -15,7 +15,7 @@ from tfx_bsl.public import tfxio
 
 from benchmarks.measure import seconds
 from models.dataset import training_dataset, transformed_chunks
-from models.features import HYPERPARAMETERS
+from models.features import HYPERPARAMETERS, LABEL
 from models.model import input_sizes, wide_and_deep
 
 BATCH = 512
@@ -36,7 +36,7 @@ def rates(
     chunks = transformed_chunks([f"{examples}/*"], transform)
     ours = training_dataset(chunks, BATCH, cache=True, seed=1)
     memory = tf.data.Dataset.from_tensors(next(iter(ours))).cache().repeat().prefetch(8)
-    stock = tfxio.TensorFlowDatasetOptions(batch_size=BATCH, label_key="weight_pounds")
+    stock = tfxio.TensorFlowDatasetOptions(batch_size=BATCH, label_key=LABEL.name)
     return (
         _rate(transform, ours),
         _rate(transform, _stock_dataset(transform, stock_examples, stock)),

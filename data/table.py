@@ -36,6 +36,15 @@ TABLE = Table(
     sample=_HERE / "synthetic" / "sample.parquet",
 )
 
+TOTAL_ROWS = 137_826_763
+"""Rows of the table in BigQuery, which reads the columns of all of them, whatever the years."""
+
+EXAMPLES_PER_ROW = 2
+"""As the query makes them: with an ultrasound and without."""
+
+SPLIT_SHARES = {"train": 6 / 8, "eval": 1 / 8, "test": 1 / 8}
+"""Share of the rows in each split, as the query makes them."""
+
 FIRST_YEAR, LAST_YEAR = 1969, 2008
 """Years of birth that the table holds."""
 

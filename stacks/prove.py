@@ -7,6 +7,7 @@ the newer one a Debian 13 root is made of Debian's packages, which takes root.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -84,8 +85,11 @@ def _variables() -> Mapping[str, str]:
     Without CI, as a test for which there is no browser is skipped then, and not failed.
     """
     kept = dict(os.environ)
+    # Read as text: this program runs before anything is installed.
+    declared = re.search(r'pipeline="(\w+)"', (CHECKOUT / "data" / "table.py").read_text("utf-8"))
+    settings = f"{declared[1].upper()}_" if declared else "PYTHON"
     for name in os.environ:
-        if name in ("CI", "VIRTUAL_ENV", "MAKEFLAGS") or name.startswith(("PYTHON", "NATALITY_")):
+        if name in ("CI", "VIRTUAL_ENV", "MAKEFLAGS") or name.startswith(("PYTHON", settings)):
             del kept[name]
     return kept
 

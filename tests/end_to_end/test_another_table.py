@@ -93,7 +93,6 @@ def test_the_page_says_why(taxi: Path):
     assert "Leak suspects" in page
 
 
-@pytest.mark.xfail(reason="pipeline/vertex and pipeline/rehearsal still do", strict=False)
 def test_no_file_of_it_speaks_of_the_table_it_was_copied_from(taxi: Path):
     found = []
     for file in sorted(taxi.rglob("*")):
@@ -130,7 +129,6 @@ def test_its_own_tests_pass(taxi: Path):
     run(taxi, "-m", "pytest", "-q", "-m", "not cloud and not slow")
 
 
-@pytest.mark.xfail(reason="pipeline/vertex and pipeline/rehearsal still do", strict=False)
 def test_it_compiles_for_vertex(taxi: Path):
     (taxi / "vertex.toml").write_text(VERTEX)
     run(taxi, "vertex_runner.py", "compile", "--output", "taxi.json")

@@ -48,7 +48,7 @@ format: $(INSTALLED) ## Put the code in shape
 	.venv/bin/nbstripout notebooks/*.ipynb
 
 bench: $(INSTALLED) ## Compare speed and quality with the stock way and with the physical limit
-	@$(PY) -m benchmarks.run $(ARGS)
+	@$(PY) -m benchmarks.compare $(ARGS)
 
 notebook: $(INSTALLED) ## Explore the data and the last run, at http://localhost:8888
 	.venv/bin/jupyter lab --ip localhost notebooks/explore.ipynb $(ARGS)

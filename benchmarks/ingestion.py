@@ -19,7 +19,7 @@ from data.query import render
 from data.source import open_source
 from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
-from models.columns import categories, numbers
+from models.feature_kinds import categories, numbers
 from models.features import CONTEXT, LABEL
 from pipeline.beam import RUNNER
 from pipeline.components import embedded_bigquery

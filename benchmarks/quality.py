@@ -16,8 +16,8 @@ from data.query import render
 from data.source import open_source
 from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
-from models.columns import categories, numbers
 from models.declaration import UNKNOWN
+from models.feature_kinds import categories, numbers
 from models.features import LABEL
 from models.names import PREDICTION, SERVING
 from report.collect.reference_models import train_references

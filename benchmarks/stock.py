@@ -21,7 +21,7 @@ from tfx_bsl.public import tfxio
 
 from data.query import SPLITS
 from models import names, signatures
-from models.columns import categories
+from models.feature_kinds import categories
 from models.features import HYPERPARAMETERS, LABEL, SLICES
 from models.model import input_sizes, wide_and_deep
 from pipeline.beam import RUNNER

@@ -212,8 +212,8 @@ class Recorder(keras.callbacks.Callback):
 
     def _save(self) -> None:
         if self._write:
-            told = {"resumed_from": self.resumed_from, "records": records_to_json(self.records)}
-            write_atomically(self._file, json.dumps(told))
+            record = {"resumed_from": self.resumed_from, "records": records_to_json(self.records)}
+            write_atomically(self._file, json.dumps(record))
 
     def _draw(self, record: Record) -> None:
         values = {

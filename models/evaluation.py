@@ -9,8 +9,7 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
 from models import features as declared
-from models import metrics as residuals
-from models import names
+from models import metrics, names
 from models.declaration import Bounds
 
 
@@ -31,13 +30,11 @@ def eval_config(bounds: Bounds, code: str) -> config_pb2.EvalConfig:
         _threshold((key,), bounds.max_slice_rmse, bounds.max_slice_rmse_rise)
         for key in bounds.judged_slices
     ]
-    metrics = [_metric(name, code=code) for name in residuals.FORMULAS]
-    metrics[0].per_slice_thresholds.append(
-        overall
-    )  # The first formula is the error that is judged.
+    configs = [_metric(name, code=code) for name in metrics.FORMULAS]
+    configs[0].per_slice_thresholds.append(overall)  # The first formula is the error judged.
     # A threshold on a slicing feature holds in every slice of it, also those too small to tell; so
     # what slices are judged by is a metric of its own, which is 0 in small ones.
-    judged = _metric(residuals.JUDGED, code=code, min_slice_size=bounds.min_slice_size)
+    judged = _metric(metrics.JUDGED, code=code, min_slice_size=bounds.min_slice_size)
     judged.per_slice_thresholds.extend(slices)
     return config_pb2.EvalConfig(
         model_specs=[
@@ -52,7 +49,7 @@ def eval_config(bounds: Bounds, code: str) -> config_pb2.EvalConfig:
             config_pb2.SlicingSpec(),
             *(config_pb2.SlicingSpec(feature_keys=[key]) for key in declared.SLICES),
         ],
-        metrics_specs=[config_pb2.MetricsSpec(metrics=[*metrics, judged])],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=[*configs, judged])],
         options=config_pb2.Options(
             include_default_metrics={"value": False},
             compute_confidence_intervals={"value": True},
@@ -66,8 +63,8 @@ def eval_config(bounds: Bounds, code: str) -> config_pb2.EvalConfig:
 
 def _metric(name: str, **config: str | int) -> config_pb2.MetricConfig:
     return config_pb2.MetricConfig(
-        class_name=residuals.ResidualMetric.__name__,
-        module=residuals.__name__,
+        class_name=metrics.ResidualMetric.__name__,
+        module=metrics.__name__,
         config=json.dumps({"name": name} | config),
     )
 
@@ -88,9 +85,9 @@ def _threshold(
 
 def bounds_of(config: config_pb2.EvalConfig) -> Bounds:
     """The bounds that `eval_config` wrote into a configuration."""
-    metrics = {json.loads(m.config)["name"]: m for s in config.metrics_specs for m in s.metrics}
-    judged = metrics[residuals.JUDGED]
-    (overall,) = metrics[next(iter(residuals.FORMULAS))].per_slice_thresholds
+    configs = {json.loads(m.config)["name"]: m for s in config.metrics_specs for m in s.metrics}
+    judged = configs[metrics.JUDGED]
+    (overall,) = configs[next(iter(metrics.FORMULAS))].per_slice_thresholds
     limits = [_limits(threshold) for threshold in judged.per_slice_thresholds]
     # All slices that are judged have the same bounds; without any, none is ever crossed.
     max_slice_rmse, max_slice_rmse_rise = limits[0] if limits else (math.inf, math.inf)

@@ -83,8 +83,8 @@ class History:
 
     def to_json(self) -> str:
         """What `parse` reads."""
-        told = dataclasses.asdict(self) | {"records": records_to_json(self.records)}
-        return json.dumps(told, indent=2, allow_nan=False) + "\n"
+        fields = dataclasses.asdict(self) | {"records": records_to_json(self.records)}
+        return json.dumps(fields, indent=2, allow_nan=False) + "\n"
 
 
 def records_to_json(records: Sequence[Record]) -> list[dict[str, float | None]]:
@@ -115,13 +115,13 @@ def parse(text: str) -> History:
     Returns:
         The history.
     """
-    told = json.loads(text)
+    fields = json.loads(text)
     return History(
-        **told
+        **fields
         | {
-            "resumed_from": tuple(told["resumed_from"]),
-            "records": records_from_json(told["records"]),
-            "parameters": Parameters(**told["parameters"]),
+            "resumed_from": tuple(fields["resumed_from"]),
+            "records": records_from_json(fields["records"]),
+            "parameters": Parameters(**fields["parameters"]),
         }
     )
 

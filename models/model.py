@@ -17,8 +17,8 @@ import tf_keras as keras
 
 from models import autograph  # noqa: F401, for its effect
 from models import features as declared
-from models.columns import categories, numbers
 from models.declaration import Hyperparameters
+from models.feature_kinds import categories, numbers
 from models.transform import bucket_name, quantile_name, unknown_name, z_score_name
 
 

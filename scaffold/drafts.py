@@ -12,7 +12,7 @@ import jinja2
 from models.declaration import UNKNOWN, Category, Hyperparameters, Number
 from models.features import HYPERPARAMETERS
 from scaffold import sql
-from scaffold.names import Names
+from scaffold.identifiers import Names
 from scaffold.plan import Plan, rounded
 from scaffold.profile import MOST_WORDS, RARE
 from scaffold.rows import Rows

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from common.errors import UserError
 from scaffold import drafts, plan, project, trial
-from scaffold.names import Names, names
+from scaffold.identifiers import Names, names
 from scaffold.rows import Rows
 
 

@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +102,13 @@ def test_no_two_rooms_import_each_other(room_imports):
 
 def test_the_learned_knows_no_schema(room_imports):
     assert "schema" not in room_imports["models"]
+
+
+def test_a_name_of_a_module_has_one_meaning():
+    """Both runners have engines and commands; a section of the page has facts and charts."""
+    shared = {"__init__", "engines", "commands", "data_quality", "residuals", "slice_metrics"}
+    stems = Counter(Path(module).stem for module in modules())
+    assert [stem for stem, count in stems.items() if count > 1 and stem not in shared] == []
 
 
 def test_births_are_known_to_the_declaring_files_only():

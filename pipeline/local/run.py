@@ -82,13 +82,13 @@ def _observed(settings: LocalSettings, log: Path, console: Console) -> int:
         with interrupts, progress:
             summary = run_pipeline(settings, run_id, progress)
     # What libraries make of a Ctrl-C need not be a KeyboardInterrupt.
-    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001, told, and whole in the log
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001, shown, and whole in the log
         _log_traceback(error)
         if interrupts.came:
             return _stopped(console, progress)
-        told = explained(error, where=progress.running or "The run", log=log)
-        show_error(console, told)
-        show_places(console, {"Log": str(log)} | _page_of_failed(settings, run_id, told, console))
+        failed = explained(error, where=progress.running or "The run", log=log)
+        show_error(console, failed)
+        show_places(console, {"Log": str(log)} | _page_of_failed(settings, run_id, failed, console))
         return Exit.FAILED
     show_summary(console, summary)
     places = {"Report": shortened(summary.page), "Log": str(log)}
@@ -165,12 +165,12 @@ def report_failure(settings: LocalSettings, run_id: str, failure: str) -> str | 
 
 
 def _page_of_failed(
-    settings: LocalSettings, run_id: str, told: UserError, console: Console
+    settings: LocalSettings, run_id: str, failed: UserError, console: Console
 ) -> dict[str, str]:
     try:
-        page = report_failure(settings, run_id, told.cause)
+        page = report_failure(settings, run_id, failed.cause)
     # Whatever kept the run from ending well may keep its page from being made.
-    except Exception as error:  # noqa: BLE001, told, and whole in the log
+    except Exception as error:  # noqa: BLE001, shown, and whole in the log
         _log_traceback(error)
         console.print(f"Nor could its report be made ({type(error).__name__}); the log says why.")
         return {}

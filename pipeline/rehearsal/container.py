@@ -12,7 +12,7 @@ from typing import Any
 from common.errors import UserError
 from pipeline.cli.status import State
 from pipeline.rehearsal.buckets import Buckets
-from pipeline.rehearsal.environment import LOOPBACK
+from pipeline.rehearsal.image_environment import LOOPBACK
 from pipeline.rehearsal.processes import Processes, end_of
 from pipeline.rehearsal.replacements import talks_to_vertex
 from pipeline.rehearsal.spec import ContainerSpec, Job, Task

@@ -12,7 +12,7 @@ from pipeline.cli.run_root import sole_run
 from pipeline.cli.status import Observer, State
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.container import Containers
-from pipeline.rehearsal.environment import Environment
+from pipeline.rehearsal.image_environment import Environment
 from pipeline.rehearsal.outcome import Rehearsed, conclude
 from pipeline.rehearsal.processes import Processes
 from pipeline.rehearsal.replacements import replaced

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from models.columns import categories, numbers
 from models.declaration import UNKNOWN
+from models.feature_kinds import categories, numbers
 from models.features import CALENDAR, LABEL
 
 LIMIT = 200_000

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from threadpoolctl import threadpool_limits
 
-from models.columns import categories, numbers
+from models.feature_kinds import categories, numbers
 from models.features import LABEL
 from models.judging import PUBLISHED
 from report.facts import Reference

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from models.columns import categories, numbers
 from models.declaration import Number
+from models.feature_kinds import categories, numbers
 from models.features import LABEL
 from models.names import PREDICTION, SERVING
 from report.facts import ErrorGroup, Errors

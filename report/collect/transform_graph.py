@@ -12,8 +12,8 @@ import pandas as pd
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from models.columns import categories, numbers
 from models.declaration import Category, Cross
+from models.feature_kinds import categories, numbers
 from models.features import CROSSES, FEATURES
 from models.signatures import raw_columns
 from models.transform import bucket_name, quantile_name

@@ -8,8 +8,8 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from models.columns import categories, numbers
 from models.declaration import UNKNOWN
+from models.feature_kinds import categories, numbers
 from models.features import CONTEXT, FEATURES, LABEL
 from schema.propose import CURATED
 

@@ -23,7 +23,7 @@ from tfx import v1 as tfx
 
 from data import query
 from data.table import TABLE
-from pipeline.cli import run_root as preflight
+from pipeline.cli import run_root
 from pipeline.cli.run_root import sole_run
 from pipeline.cli.status import Exit
 from pipeline.local.commands import main
@@ -290,7 +290,7 @@ def test_a_disk_that_runs_full(
     monkeypatch: pytest.MonkeyPatch,
     component: str,
 ):
-    monkeypatch.setattr(preflight, "FREE_BYTES", 0)
+    monkeypatch.setattr(run_root, "FREE_BYTES", 0)
     root = Root(small_disk / "root", capfd)
     status, said = root.run("--to", "BigQueryExampleGen", "--sample", "0.1")
     assert status == Exit.DONE, said

@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from models.columns import categories, numbers
 from models.declaration import UNKNOWN, Category, Label, Number
+from models.feature_kinds import categories, numbers
 from models.features import BANDS, CONTEXT, CROSSES, FEATURES, GROUPS, LABEL, SLICES
 from models.transform import SEPARATOR, bucket_name, quantile_name, z_score_name
 

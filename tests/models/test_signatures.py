@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from models.columns import categories
 from models.dataset import transformed_chunks
 from models.declaration import UNKNOWN, Category
+from models.feature_kinds import categories
 from models.features import FEATURES, LABEL
 from models.names import EXAMPLES, PREDICTION, SERVING, TRANSFORM
 from models.request import parse_request

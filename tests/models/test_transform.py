@@ -16,9 +16,9 @@ import tensorflow_transform as tft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.columns import categories, numbers
 from models.dataset import raw_features
 from models.declaration import UNKNOWN, Category
+from models.feature_kinds import categories, numbers
 from models.features import CROSSES, FEATURES, LABEL
 from models.model import input_sizes
 from models.transform import bucket_name, quantile_name, z_score_name

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cli.status import State
-from pipeline.rehearsal.environment import Environment
+from pipeline.rehearsal.image_environment import Environment
 from pipeline.rehearsal.outcome import Rehearsed
 from pipeline.rehearsal.spec_runner import rehearse
 

@@ -16,8 +16,8 @@ import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from real_runs import Runs
 
-from models.columns import categories, numbers
 from models.declaration import UNKNOWN
+from models.feature_kinds import categories, numbers
 from models.features import CROSSES, LABEL
 from models.judging import PUBLISHED
 from pipeline.settings import load_settings

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from pipeline.rehearsal.environment import Environment
+from pipeline.rehearsal.image_environment import Environment
 
 SETUP = (
     "from setuptools import setup; "

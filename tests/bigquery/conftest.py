@@ -15,7 +15,11 @@ import pytest
 
 PYTHON = os.environ.get("BQEMULATOR_PYTHON")
 if not PYTHON:
-    collect_ignore = ["test_dialect_on_emulator.py", "test_stock_executor.py"]
+    collect_ignore = [
+        "test_init_from_bigquery.py",
+        "test_dialect_on_emulator.py",
+        "test_stock_executor.py",
+    ]
 
 
 def _free_port() -> int:

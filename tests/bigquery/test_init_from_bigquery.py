@@ -38,7 +38,7 @@ def trips(emulator: str) -> pa.Table:
     return table
 
 
-def test_a_project_is_drafted_from_a_table(trips, emulator, tmp_path, monkeypatch, capsys):
+def test_a_project_is_drafted_from_a_table(trips, emulator, tmp_path, monkeypatch, capfd):
     set_environment()
     folder = tmp_path / "rides"
     with GoogleCloud() as google:
@@ -49,7 +49,7 @@ def test_a_project_is_drafted_from_a_table(trips, emulator, tmp_path, monkeypatc
         source = ["--source", "bigquery", "--table", TABLE, "--project", "my-project"]
         status = main(["init", *source, "--label", "fare", "--unit", "dollars", str(folder)])
 
-    printed = capsys.readouterr()
+    printed = capfd.readouterr()
     assert status == 0, printed.err
     assert "total, left out" in printed.out
     declared = (folder / "data" / "table.py").read_text(encoding="utf-8")

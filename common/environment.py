@@ -9,6 +9,9 @@ from types import MappingProxyType
 PROCESS = MappingProxyType({"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"})
 """For commands, benchmarks and tests: Keras 2, which TFX needs, and a calm TensorFlow."""
 
+SERVER = MappingProxyType({"TF_CPP_MIN_LOG_LEVEL": "2"})
+"""For the server of a pushed model, which needs no Keras."""
+
 IMAGE = MappingProxyType({"TF_USE_LEGACY_KERAS": "1", "PYTHONUNBUFFERED": "1"})
 """For containers, where all that is said goes to Cloud Logging, at once."""
 

@@ -36,8 +36,26 @@ def parse_request(text: str) -> Request:
     Raises:
         RequestError: If it is no JSON object, or `check_request` says so.
     """
+    fields = read_json(text)
+    if not isinstance(fields, dict):
+        raise RequestError(f"The request is {_kind(fields)}, not a JSON object.", _example())
+    return check_request(fields)
+
+
+def read_json(text: str) -> Any:
+    """Reads JSON, more strictly than Python does.
+
+    Args:
+        text: Of one value.
+
+    Returns:
+        The value.
+
+    Raises:
+        RequestError: If it is no JSON, holds NaN or Infinity, or gives a field twice.
+    """
     try:
-        fields = json.loads(
+        return json.loads(
             text,
             # Python's reader takes NaN and Infinity, which are no JSON, ...
             parse_constant=_refuse_constant,
@@ -47,9 +65,6 @@ def parse_request(text: str) -> Request:
         )
     except (ValueError, RecursionError) as error:
         raise RequestError(f"The request is no JSON ({error}).", _example()) from error
-    if not isinstance(fields, dict):
-        raise RequestError(f"The request is {_kind(fields)}, not a JSON object.", _example())
-    return check_request(fields)
 
 
 def check_request(fields: Mapping[str, Any]) -> Request:
@@ -64,18 +79,36 @@ def check_request(fields: Mapping[str, Any]) -> Request:
     Raises:
         RequestError: If a field is unknown, missing, of the wrong type or out of range.
     """
-    names = [feature.name for feature in declared.FEATURES]
     for name in fields:
-        if name not in names:
-            close = difflib.get_close_matches(name, names, n=1)
-            hint = f"Did you mean {close[0]}?" if close else f"The fields are {', '.join(names)}."
-            raise RequestError(f"There is no field {name!r}.", hint)
+        if all(name != feature.name for feature in declared.FEATURES):
+            raise unknown_field(name)
     return {
-        feature.name: _checked(feature, fields.get(feature.name)) for feature in declared.FEATURES
+        feature.name: check_value(feature, fields.get(feature.name))
+        for feature in declared.FEATURES
     }
 
 
-def _checked(feature: Feature, value: Any) -> str | float:
+def unknown_field(name: str) -> RequestError:
+    """The error that a field is not declared."""
+    names = [feature.name for feature in declared.FEATURES]
+    close = difflib.get_close_matches(name[:100], names, n=1)
+    hint = f"Did you mean {close[0]}?" if close else f"The fields are {', '.join(names)}."
+    return RequestError(f"There is no field {name[:100]!r}.", hint)
+
+
+def check_value(feature: Feature, value: Any) -> str | float:
+    """Checks one value.
+
+    Args:
+        feature: What it is a value of.
+        value: As it was given; None if it was not.
+
+    Returns:
+        The value as the model takes it; NaN for an optional number that is unknown.
+
+    Raises:
+        RequestError: If it is missing, of the wrong type or out of range.
+    """
     if value is None:
         if feature.required:
             raise RequestError(
@@ -133,10 +166,11 @@ def _example() -> str:
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    for name in fields:
-        if sum(name == other for other, _ in pairs) > 1:
+    fields = {}
+    for name, value in pairs:
+        if name in fields:
             raise RequestError(f"The field {name} is given twice.", "Give each field once.")
+        fields[name] = value
     return fields
 
 

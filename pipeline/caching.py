@@ -20,7 +20,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from common.errors import UserError
 
-ROOMS = ("common", "data", "models", "pipeline", "report", "schema")
+ROOMS = ("common", "data", "models", "pipeline", "report", "schema", "serving")
 """Packages of ours."""
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.cli.entry import run_command
-from pipeline.local import init, predict, report
+from pipeline.local import init, predict, report, serve
 from pipeline.settings import LocalSettings
 
 COMMANDS = {
     "init": init.Options,
     "predict": predict.Options,
     "report": report.Options,
+    "serve": serve.Options,
 }
 
 

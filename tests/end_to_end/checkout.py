@@ -19,7 +19,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx import v1 as tfx
 
 PROJECT = Path(__file__).parents[2]
-ROOMS = ("common", "data", "models", "pipeline", "report", "schema")
+ROOMS = ("common", "data", "models", "pipeline", "report", "schema", "serving")
 QUICK = {
     "sample": "0.2",
     "train_steps": "60",

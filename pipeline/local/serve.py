@@ -1,0 +1,46 @@
+"""The command `serve`: a server of what was pushed here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from pydantic import BaseModel, Field
+from rich.console import Console
+
+from pipeline.settings import ROOT, LocalSettings
+
+
+class Options(BaseModel):
+    """Serve the pushed model over HTTP; docs/serving.md says how it is asked."""
+
+    model_folder: str | None = Field(
+        default=None, description="folder of versions; by default where this run root's are pushed"
+    )
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8501, ge=0, le=65535, description="port; 0 for any that is free")
+    workers: int = Field(default=1, ge=1, le=256, description="processes that answer")
+
+
+def run(settings: LocalSettings, options: Options, console: Console) -> NoReturn:
+    """Becomes the server, which has further settings as SERVING_... variables.
+
+    Args:
+        settings: What the user chose; only the run root matters.
+        options: Where to listen, and what to serve.
+        console: Where the server's lines go.
+    """
+    flags = {
+        "model-folder": options.model_folder or settings.serving_folder,
+        "host": options.host,
+        "port": options.port,
+        "workers": options.workers,
+    }
+    arguments = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+    console.file.flush()
+    for stream in (1, 2):  # They lead to the log of a command.
+        os.dup2(console.file.fileno(), stream)
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    command = [sys.executable, "-m", "serving", *arguments]
+    os.execve(sys.executable, command, os.environ | {"PYTHONPATH": path})

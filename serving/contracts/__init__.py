@@ -1,0 +1,1 @@
+"""The protocols spoken: what each makes of a request, and how each tells the answer."""

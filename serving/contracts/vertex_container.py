@@ -1,0 +1,67 @@
+"""What Vertex AI asks of a custom container.
+
+https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements: a health check,
+and predictions of instances. The addresses are what Vertex AI tells the container.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from models.names import PREDICTION, SERVING
+from models.request import RequestError
+from serving.contracts import named_inputs
+from serving.instances import Columns
+from serving.records.access_log import record_of
+from serving.refusals import UnavailableError
+from serving.server.service import Service, reply
+
+if TYPE_CHECKING:  # It loads TensorFlow, which must not keep the server from listening.
+    from serving.versions.saved_model import Signature
+
+CONTRACT = "vertex"
+
+
+def routes(service: Service) -> list[Route]:
+    """The addresses of the protocol."""
+    health, predict = functools.partial(_health, service), functools.partial(_predict, service)
+    return [
+        Route(service.settings.health_route, health, methods=["GET"]),
+        Route(service.settings.predict_route, predict, methods=["POST"]),
+    ]
+
+
+async def _health(service: Service, request: Request) -> Response:
+    record_of(request.scope).contract = CONTRACT
+    if not service.ready:
+        raise UnavailableError("The server is not ready.", "Ask again in a second.")
+    return reply({})
+
+
+async def _predict(service: Service, request: Request) -> Response:
+    record_of(request.scope).contract = CONTRACT
+    model = service.watcher.model()
+    record_of(request.scope).version = model.version
+    signature = model.signatures[SERVING]
+    columns = await service.read(request, lambda value: _parsed(signature, value))
+    answer = await service.ask(request, signature, columns)
+    return reply({"predictions": answer[PREDICTION]})
+
+
+def _parsed(signature: Signature, value: Any) -> Columns:
+    if not isinstance(value, dict):
+        raise RequestError("The JSON value is not an object.", 'Send {"instances": [...]}.')
+    if unknown := sorted(value.keys() - {"instances", "parameters"}):
+        raise RequestError(
+            f"There is no field {unknown[0]!r}.", "The fields are instances, parameters."
+        )
+    if value.get("parameters"):
+        raise RequestError("There are no parameters to set yet.", "Leave parameters out.")
+    if "instances" not in value:
+        raise RequestError("Missing 'instances' key.", 'Send {"instances": [...]}.')
+    return named_inputs.instances(signature, value["instances"])

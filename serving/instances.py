@@ -1,0 +1,150 @@
+"""Makes checked columns, which a model takes, of the rows or columns of a request.
+
+A whole column is compared with its declaration at once; value by value, and in words, only once
+something is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from common.errors import UserError
+from models.declaration import Category, Feature
+from models.features import FEATURES
+from models.request import RequestError, check_value, unknown_field
+
+Columns = Mapping[str, np.ndarray]
+"""Values by name, each of shape [rows]."""
+
+_NAMES = frozenset(feature.name for feature in FEATURES)
+_MOST_NAMED = 20
+"""Wrong values that one answer names; whoever sent more has one mistake, many times."""
+
+
+def from_rows(rows: Sequence[Any]) -> Columns:
+    """Columns of a request that came as rows.
+
+    Args:
+        rows: Each a mapping of names to values; what may be unknown may be left out or None.
+
+    Returns:
+        A column for every feature: bytes as objects, numbers as float32.
+
+    Raises:
+        RequestError: If a row is no mapping or a value is not as declared; it names every one.
+    """
+    wrong = _Wrong(of_many=len(rows) > 1)
+    for index, row in enumerate(rows):
+        if not isinstance(row, dict):
+            wrong.add(
+                index,
+                RequestError(
+                    "It is no object.", f"Give the fields by name: {', '.join(sorted(_NAMES))}."
+                ),
+            )
+        elif not row.keys() <= _NAMES:
+            for name in sorted(row.keys() - _NAMES):
+                wrong.add(index, unknown_field(name))
+    wrong.raise_any()
+    return _checked({f.name: [row.get(f.name) for row in rows] for f in FEATURES}, wrong)
+
+
+def from_columns(columns: Mapping[str, Any]) -> Columns:
+    """Columns of a request that came as columns.
+
+    Args:
+        columns: A list of values by name, all of one length; what may be unknown in every row may
+            be left out.
+
+    Returns:
+        A column for every feature: bytes as objects, numbers as float32.
+
+    Raises:
+        RequestError: If columns differ in length or a value is not as declared; it names every one.
+    """
+    for name, values in columns.items():
+        if name not in _NAMES:
+            raise unknown_field(name)
+        if not isinstance(values, list):
+            raise RequestError(f"The field {name} is no list.", "Give a value for each row.")
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) != 1:
+        seen = ", ".join(f"{name} {length}" for name, length in lengths.items()) or "none at all"
+        raise RequestError(
+            f"The fields differ in the number of their values ({seen}).",
+            "Give a value for each row.",
+        )
+    (count,) = set(lengths.values())
+    full = {f.name: columns.get(f.name, [None] * count) for f in FEATURES}
+    return _checked(full, _Wrong(of_many=count > 1))
+
+
+def row_count(columns: Columns) -> int:
+    """The number of rows."""
+    return len(next(iter(columns.values())))
+
+
+def _checked(columns: Mapping[str, list[Any]], wrong: _Wrong) -> Columns:
+    arrays = {}
+    for feature in FEATURES:
+        values = columns[feature.name]
+        if not _as_declared(feature, values):
+            values = list(_spelled_out(feature, values, wrong))
+        if not wrong:
+            arrays[feature.name] = _array(feature, values)
+    wrong.raise_any()
+    return arrays
+
+
+def _as_declared(feature: Feature, values: list[Any]) -> bool:
+    """Whether every value is as declared and as the model takes it."""
+    kinds = set(map(type, values))
+    if isinstance(feature, Category):
+        return kinds == {str} and set(values) <= set(feature.vocabulary)
+    if not kinds <= {int, float}:
+        return False
+    # NaN is neither less nor more, so it must not be asked whether any value is outside.
+    return all(feature.minimum <= value <= feature.maximum for value in values)
+
+
+def _spelled_out(feature: Feature, values: list[Any], wrong: _Wrong) -> Iterator[str | float]:
+    for index, value in enumerate(values):
+        try:
+            yield check_value(feature, value)
+        except RequestError as error:
+            wrong.add(index, error)
+
+
+def _array(feature: Feature, values: list[Any]) -> np.ndarray:
+    if isinstance(feature, Category):
+        return np.array([value.encode() for value in values], dtype=object)
+    return np.array(values, dtype=np.float32)
+
+
+class _Wrong:
+    """What is wrong with a request, collected so that the answer names all of it."""
+
+    def __init__(self, of_many: bool) -> None:
+        self._errors: list[tuple[int, UserError]] = []
+        self._of_many = of_many
+
+    def add(self, row: int, error: UserError) -> None:
+        self._errors.append((row, error))
+
+    def __bool__(self) -> bool:
+        return bool(self._errors)
+
+    def raise_any(self) -> None:
+        if not self._errors:
+            return
+        self._errors.sort(key=lambda pair: pair[0])
+        said = [self._said(row, error) for row, error in self._errors[:_MOST_NAMED]]
+        more = len(self._errors) - len(said)
+        also = f" {more} more values are wrong." if more else ""
+        raise RequestError(" ".join(said) + also, "Nothing was predicted.")
+
+    def _said(self, row: int, error: UserError) -> str:
+        return f"Row {row}: {error}" if self._of_many else str(error)

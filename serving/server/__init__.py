@@ -1,0 +1,1 @@
+"""The server: its settings, its application and its life from start to drain."""

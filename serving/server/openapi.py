@@ -1,0 +1,190 @@
+"""Describes the protocols in OpenAPI, each feature as it is declared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models.declaration import Category, Feature
+from models.features import FEATURES, LABEL
+from models.judging import EXAMPLE_REQUEST
+from serving.server.server_settings import ServerSettings
+
+Json = dict[str, Any]
+
+
+def description(settings: ServerSettings) -> Json:
+    """The description, as JSON.
+
+    Args:
+        settings: The server's, for its addresses and limits.
+    """
+    name = settings.model_name
+    rows = _array(_ref("Instance")) | {"minItems": 1, "maxItems": settings.max_rows}
+    prediction = {"type": "number", "description": _label()}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": name,
+            "version": "1",
+            "description": f"Predicts {LABEL.help}{f', in {LABEL.unit}' if LABEL.unit else ''}.",
+        },
+        "paths": _paths(name, settings),
+        "components": {
+            "schemas": {
+                "Instance": _instance(),
+                "Columns": _columns(),
+                "Prediction": prediction,
+                "Rows": _object({"instances": rows, "signature_name": {"type": "string"}}, 1),
+                "Inputs": _object(
+                    {"inputs": _ref("Columns"), "signature_name": {"type": "string"}}, 1
+                ),
+                "VertexRows": _object({"instances": rows, "parameters": {"type": "object"}}, 1),
+                "Predictions": _object({"predictions": _array(_ref("Prediction"))}, 1),
+                "Outputs": _object({"outputs": _array(_ref("Prediction"))}, 1),
+                "InferenceRequest": _inference_request(),
+                "Error": _object({"error": {"type": "string"}}, 1),
+            }
+        },
+    }
+
+
+def _paths(name: str, settings: ServerSettings) -> Json:
+    version = {"name": "version", "in": "path", "required": True, "schema": {"type": "integer"}}
+    label = {"name": "label", "in": "path", "required": True, "schema": {"type": "string"}}
+    predict = _call(
+        {"oneOf": [_ref("Rows"), _ref("Inputs")]},
+        {"oneOf": [_ref("Predictions"), _ref("Outputs")]},
+        "Predict, as TensorFlow Serving does",
+    )
+    infer = _call(_ref("InferenceRequest"), {"type": "object"}, "Infer, in Open Inference's way")
+    paths = {
+        "/v2/health/live": {"get": _look("Whether the server runs")},
+        "/v2/health/ready": {"get": _look("Whether the server is ready", 503)},
+        "/metrics": {"get": _look("Figures for Prometheus", content="text/plain")},
+        settings.health_route: {"get": _look("Whether the container is ready", 503)},
+        settings.predict_route: {
+            "post": _call(
+                _ref("VertexRows"), _ref("Predictions"), "Predict, as a container of Vertex AI"
+            )
+        },
+    }
+    model = f"/v1/models/{name}"
+    for place, parameters in (("", []), ("/versions/{version}", [version])):
+        paths |= {
+            f"/v2/models/{name}{place}": {
+                "get": _look("Inputs and outputs", 404),
+                **_of(parameters),
+            },
+            f"/v2/models/{name}{place}/ready": {
+                "get": _look("Whether the model is ready", 503),
+                **_of(parameters),
+            },
+            f"/v2/models/{name}{place}/infer": {"post": infer, **_of(parameters)},
+        }
+    for place, parameters in (
+        ("", []),
+        ("/versions/{version}", [version]),
+        ("/labels/{label}", [label]),
+    ):
+        paths |= {
+            f"{model}{place}": {"get": _look("Versions and their state", 404), **_of(parameters)},
+            f"{model}{place}/metadata": {"get": _look("Signatures", 404), **_of(parameters)},
+            f"{model}{place}:predict": {"post": predict, **_of(parameters)},
+        }
+    return paths
+
+
+def _instance() -> Json:
+    schema = _object({f.name: _value(f) for f in FEATURES})
+    schema["required"] = [f.name for f in FEATURES if f.required]
+    return schema | {"examples": [dict(EXAMPLE_REQUEST)]}
+
+
+def _columns() -> Json:
+    schema = _object({f.name: _array(_value(f)) for f in FEATURES})
+    return schema | {"required": [f.name for f in FEATURES if f.required]}
+
+
+def _value(feature: Feature) -> Json:
+    """The schema of a feature's values: its words, or its range and unit."""
+    if isinstance(feature, Category):
+        words: list[Any] = list(feature.vocabulary)
+        words += [] if feature.required else [None]
+        return {"title": feature.title, "description": feature.help, "enum": words}
+    return {
+        "title": feature.title,
+        "description": f"{feature.help}{f', in {feature.unit}' if feature.unit else ''}",
+        "type": "number" if feature.required else ["number", "null"],
+        "minimum": feature.minimum,
+        "maximum": feature.maximum,
+        **({"x-unit": feature.unit} if feature.unit else {}),
+    }
+
+
+def _inference_request() -> Json:
+    tensor = _object(
+        {
+            "name": {"enum": [feature.name for feature in FEATURES]},
+            "datatype": {"enum": ["BYTES", "FP32", "FP64", "INT64", "INT32", "BOOL"]},
+            "shape": {"type": "array", "items": {"type": "integer"}},
+            "data": {"type": "array"},
+        },
+        4,
+    )
+    output = _object({"name": {"enum": [LABEL.name]}}, 1)
+    fields = {"inputs": _array(tensor), "id": {"type": "string"}, "outputs": _array(output)}
+    return _object(fields, 1)
+
+
+def _call(request: Json, answer: Json, summary: str) -> Json:
+    return {
+        "summary": summary,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
+        "responses": {"200": _response("The answer", answer)}
+        | {
+            str(status): _response(what, _ref("Error"))
+            for status, what in (
+                (400, "What is wrong, and what is allowed"),
+                (404, "There is no such version"),
+                (413, "The body is too long"),
+                (503, "Not ready, or too many requests wait"),
+            )
+        },
+    }
+
+
+def _look(summary: str, *refused: int, content: str = "application/json") -> Json:
+    answer = {"description": summary, "content": {content: {"schema": {}}}}
+    return {
+        "summary": summary,
+        "responses": {
+            "200": answer,
+            **{str(status): _response("Not", {"type": "object"}) for status in refused},
+        },
+    }
+
+
+def _of(parameters: list[Json]) -> Json:
+    return {"parameters": parameters} if parameters else {}
+
+
+def _response(what: str, schema: Json) -> Json:
+    return {"description": what, "content": {"application/json": {"schema": schema}}}
+
+
+def _object(properties: Json, required: int = 0) -> Json:
+    """An object that takes no other fields; so many of the first ones are required."""
+    schema: Json = {"type": "object", "properties": properties, "additionalProperties": False}
+    return schema | ({"required": list(properties)[:required]} if required else {})
+
+
+def _array(items: Json) -> Json:
+    return {"type": "array", "items": items}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _label() -> str:
+    return LABEL.help + (f", in {LABEL.unit}" if LABEL.unit else "")

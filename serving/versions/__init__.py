@@ -1,0 +1,1 @@
+"""The versions of a model: loaded, tried, chosen among, and called in batches."""

@@ -105,7 +105,7 @@ def test_an_edit_of_comments_re_runs_nothing(project: Project, first: Ended):
 
 def test_an_edit_of_the_network_re_runs_training_and_is_compared(project: Project, first: Ended):
     before = project.pushed
-    with project.edited("models/model.py", "= (64, 32)", "= (16,)"):
+    with project.edited("models/model.py", 'activation="relu"', 'activation="tanh"'):
         ended = project.run()
     assert ended.status == 0, ended.out
     assert executed(project) == {"Trainer", "Evaluator", "Pusher", "Report"}

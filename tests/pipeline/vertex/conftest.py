@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import storage
+from google.auth.credentials import CredentialsWithRegionalAccessBoundary
 from google_cloud import GoogleCloud
 
 from pipeline.vertex.addresses import ADDRESSES
@@ -53,6 +54,18 @@ def buckets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with storage.serving(tmp_path_factory.mktemp("storage")) as url:
         storage.client(url).create_bucket("my-bucket")
         yield url
+
+
+@pytest.fixture(autouse=True)
+def no_lookup_of_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Google's client looks up in a thread, at an address that can't be led here, where an account
+    may be used; what it logs of that comes between a test and the output it reads.
+    """
+    monkeypatch.setattr(
+        CredentialsWithRegionalAccessBoundary,
+        "_maybe_start_regional_access_boundary_refresh",
+        lambda *_: None,
+    )
 
 
 @pytest.fixture

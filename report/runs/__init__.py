@@ -1,0 +1,1 @@
+"""The runs there were on this machine, and what is done when one has ended."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import signal
 import threading
 from collections.abc import AsyncIterator
-from types import FrameType
 from typing import cast
 
 from starlette.applications import Starlette
@@ -95,16 +95,19 @@ def _drain_on_signal(service: Service) -> None:
     if threading.current_thread() is not threading.main_thread():
         return  # In a test; only a process has signals.
     stop = signal.getsignal(signal.SIGTERM)
+    loop = asyncio.get_running_loop()
 
-    def drain(number: int, frame: FrameType | None) -> None:
+    def drain() -> None:
+        if service.draining.is_set():
+            return
         service.draining.set()
         write_line("draining")
         if callable(stop):
-            timer = threading.Timer(service.settings.drain_seconds, stop, (number, frame))
-            timer.daemon = True
-            timer.start()
+            loop.call_later(service.settings.drain_seconds, stop, signal.SIGTERM, None)
 
-    signal.signal(signal.SIGTERM, drain)
+    # By the loop, between two of its steps: a handler of Python's own could interrupt the main
+    # thread while it holds a lock that `drain` needs.
+    loop.add_signal_handler(signal.SIGTERM, drain)
 
 
 async def _metrics(service: Service, request: Request) -> Response:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,12 +110,34 @@ def test_told_to_stop_it_is_not_ready_and_goes_on_for_a_while(push, tmp_path):
         server.process.send_signal(signal.SIGTERM)
         while server.get("/v2/health/ready")[0] != 503:
             pass
+        server.process.send_signal(signal.SIGTERM)  # Once is enough.
         with contextlib.closing(server.connection()) as connection:
             connection.request("POST", "/predict", BODY)
             assert connection.getresponse().status == 200
         assert server.get("/health")[0] == 503
         assert server.process.wait() == 0
-    assert "draining" in [line["event"] for line in server.lines()]
+    assert [line["event"] for line in server.lines()].count("draining") == 1
+
+
+@pytest.mark.slow
+def test_told_to_stop_in_the_middle_of_requests_it_stops(push, tmp_path):
+    with running(push(2), tmp_path / "errors", "--drain-seconds", "0") as server:
+        server.wait_until_ready()
+        ended = threading.Event()
+
+        def ask() -> None:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                while not ended.is_set():
+                    server.get("/v2/health/live")
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait() == 0
+        ended.set()
+        for thread in threads:
+            thread.join()
 
 
 @pytest.mark.slow

@@ -6,20 +6,16 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 ARGS ?=
 
-.PHONY: help run test chromium test-cloud test-bigquery test-stack lint format bench notebook tensorboard lock
-.PHONY: clean
+.PHONY: help run test chromium lint format tensorboard lock clean
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: $(INSTALLED) ## Set up, then run the whole pipeline here; ARGS="--help" tells the options
 	@$(PY) local_runner.py $(ARGS)
 
-test: $(INSTALLED) chromium ## Set up, then run all tests but the next three; ARGS="-k name" chooses
+test: $(INSTALLED) chromium ## Set up, then run the tests; ARGS="-k name" chooses
 	$(PY) -m pytest -m "not cloud" $(ARGS)
-
-test-cloud: $(INSTALLED) ## Prove that image, Dataflow jobs and the whole pipeline work, on this machine
-	$(PY) -m pytest -m cloud $(ARGS)
 
 # The report is opened in a browser too. Root in a Debian container gets one; elsewhere, without one,
 # those tests are skipped and say so.
@@ -31,12 +27,6 @@ chromium:
 			echo "Chromium could not be installed: tests in a browser are skipped"; \
 	}
 
-test-bigquery: $(INSTALLED) .venv-bigquery/.installed ## Prove that both ingestion engines make the same examples
-	BQEMULATOR_PYTHON=.venv-bigquery/bin/python $(PY) -m pytest tests/bigquery $(ARGS)
-
-test-stack: ## Prove that the project works on the other stack too, on this machine
-	@python3 stacks/prove.py
-
 lint: $(INSTALLED) ## Check style and types
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
@@ -45,13 +35,7 @@ lint: $(INSTALLED) ## Check style and types
 format: $(INSTALLED) ## Put the code in shape
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
-	.venv/bin/nbstripout notebooks/*.ipynb
-
-bench: $(INSTALLED) ## Compare speed and quality with the stock way and with the physical limit
-	@$(PY) -m benchmarks.compare $(ARGS)
-
-notebook: $(INSTALLED) ## Explore the data and the last run, at http://localhost:8888
-	.venv/bin/jupyter lab --ip localhost notebooks/explore.ipynb $(ARGS)
+	[ ! -d notebooks ] || .venv/bin/nbstripout notebooks/*.ipynb
 
 tensorboard: $(INSTALLED) ## Look at the training of all runs, at http://localhost:6006
 	.venv/bin/tensorboard --logdir runs/pipeline/Trainer/model_run --host localhost $(ARGS)
@@ -59,8 +43,6 @@ tensorboard: $(INSTALLED) ## Look at the training of all runs, at http://localho
 lock: $(INSTALLED) ## Resolve setup.py anew, for Python 3.10 to 3.13
 	.venv/bin/uv pip compile setup.py --extra dev --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --output-file requirements.lock
-	.venv/bin/uv pip compile tests/bigquery/requirements.in --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-annotate --no-header --output-file tests/bigquery/requirements.lock
 
 clean: ## Remove the environments, all runs and rehearsals
 	rm -rf .venv .venv-bigquery .stack runs rehearsal
@@ -69,8 +51,5 @@ clean: ## Remove the environments, all runs and rehearsals
 $(INSTALLED): requirements.lock
 	@python3 stacks/install.py .venv
 
-.venv-bigquery/.installed: tests/bigquery/requirements.lock $(INSTALLED)
-	@echo "Setting up .venv-bigquery for the emulator, which needs Python 3.11 or newer"
-	@.venv/bin/uv venv --quiet --clear --python '>=3.11,<3.14' .venv-bigquery
-	@.venv/bin/uv pip sync --quiet --python .venv-bigquery/bin/python --compile-bytecode $<
-	@touch $@
+# Slower proofs and benchmarks, which a project that `init` drafts does not have.
+-include tests/proofs.mk

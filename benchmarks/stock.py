@@ -51,7 +51,7 @@ def stock_pipeline(examples: str, root: str, schema_file: str, settings: Setting
     Args:
         examples: Folder of `Split-<name>` folders of TFRecord files.
         root: Folder to write.
-        schema_file: The curated schema.
+        schema_file: What examples must keep to.
         settings: Steps and batch size.
 
     Returns:

@@ -29,7 +29,7 @@ class Engines:
 
     Attributes:
         pipeline_root: Folder of the artifacts.
-        schema_file: A copy of the curated schema under a name that changes with its content.
+        schema_file: A copy of the schema under a name that changes with its content.
         checkpoint_root: Folder of the Trainer's checkpoints.
         destination: Where the Pusher puts the model, as arguments of its own.
         beam_args: Options of the Beam pipelines.

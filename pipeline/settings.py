@@ -104,7 +104,7 @@ class Settings(Layered, QueryParameters):
     )
 
     schema_file: Path = Field(
-        ROOT / "schema" / "schema.pbtxt", description="curated schema that examples must keep to"
+        ROOT / "schema" / "schema.pbtxt", description="schema that examples must keep to"
     )
     anomaly_severity: Literal["error", "warning", "never"] = Field(
         "error", description="anomalies of this severity or worse stop the run before training"

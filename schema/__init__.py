@@ -1,1 +1,1 @@
-"""The curated schema, reviewed like code."""
+"""The schema, reviewed like code."""

@@ -46,7 +46,7 @@ def skew(
     Args:
         train: Statistics of the train split.
         other: Statistics of the other one.
-        schema: The curated schema.
+        schema: What examples must keep to.
         split: Name of the other split.
 
     Returns:
@@ -68,7 +68,7 @@ def drift(
     Args:
         before: Statistics of the split in the previous run.
         now: Statistics of the split in this run.
-        schema: The curated schema.
+        schema: What examples must keep to.
         split: Name of the split.
 
     Returns:
@@ -93,7 +93,7 @@ def distances(
     Args:
         base: Statistics of train, or of the previous run.
         other: Statistics of another split, or of this run.
-        schema: The curated schema.
+        schema: What examples must keep to.
         comparator: `SKEW` or `DRIFT`: which of the schema's comparators to apply.
 
     Returns:

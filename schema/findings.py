@@ -77,7 +77,7 @@ class AnomaliesFound(UserError):  # noqa: N818, it reads as what happened
         # Findings often share a cure; each is said once.
         cures = "".join(f"\n  - {cure}" for cure in dict.fromkeys(f.cure for f in self.findings))
         super().__init__(
-            f"The data is not what the curated schema agrees on:{lines}",
+            f"The data is not what the schema agrees on:{lines}",
             f"What to do:{cures}\n  - To train all the same, set anomaly_severity to 'never'.",
         )
 
@@ -97,7 +97,7 @@ def findings(
     Args:
         anomalies: What ExampleValidator found.
         statistics: The statistics it read.
-        schema: The curated schema.
+        schema: What examples must keep to.
         split: Name of the split.
         inferred: The inferred schema's path, to name the command that accepts the data.
 

@@ -1,10 +1,10 @@
-"""Propose a change of the curated schema that accepts what the data has.
+"""Propose a change of the schema that accepts what the data has.
 
     python -m schema.propose --inferred schema.pbtxt            # show it
     python -m schema.propose --inferred path/of/a/run --write   # and take it
     python -m schema.propose --declared --write                 # from the declaration alone
 
-New columns with range and comparators, new values, wider ranges and more gaps: what the curated
+New columns with range and comparators, new values, wider ranges and more gaps: what the
 schema says of a column is only ever widened, and only feature by feature; a column that is neither
 declared nor in the data is taken out. What stands outside a changed feature, comments included, is
 kept to the letter, which `tfdv.update_schema` does not do. Exit status 0: nothing to propose; 1: a
@@ -29,7 +29,7 @@ from common.files import write_atomically
 from models.features import CONTEXT, FEATURES, LABEL
 from schema.draft import ENVIRONMENTS, compare, declared_feature, render
 
-CURATED = Path(__file__).with_name("schema.pbtxt")
+SCHEMA_FILE = Path(__file__).with_name("schema.pbtxt")
 
 _FEATURE = re.compile(r"^feature \{\n.*?^\}\n", re.MULTILINE | re.DOTALL)
 _PROPOSED = "# Proposed from the data. Say here what it is, and declare it in models/features.py.\n"
@@ -40,7 +40,7 @@ class Proposal:
     """A widened schema.
 
     Attributes:
-        text: The whole new text of the curated schema; the old text if nothing was to be widened.
+        text: The whole new text of the schema; the old text if nothing was to be widened.
         notes: What the data says otherwise, but no widening can accept: one line each, for people.
     """
 
@@ -49,15 +49,15 @@ class Proposal:
 
 
 def propose(
-    curated: str,
+    current: str,
     inferred: schema_pb2.Schema,
     declared: Mapping[str, schema_pb2.Feature] | None = None,
     ranges: Mapping[str, tuple[float, float]] | None = None,
 ) -> Proposal:
-    """Widen a curated schema to accept what an inferred one has.
+    """Widen the schema to accept what an inferred one has.
 
     Args:
-        curated: Text of the curated schema, each feature laid out as protobuf prints it.
+        current: Text of the schema, each feature laid out as protobuf prints it.
         inferred: What SchemaGen made of the data.
         declared: What the declaration promises of each column, in order; a feature that is neither
             declared nor in the data is taken out. None to take out nothing.
@@ -67,14 +67,14 @@ def propose(
         The new text, with every feature that needed no change kept to the letter.
 
     Raises:
-        UserError: If a feature of the curated text is not on lines of its own.
+        UserError: If a feature of the current text is not on lines of its own.
     """
-    blocks = list(_FEATURE.finditer(curated))
-    features = [_parse(block.group(), "The curated schema").feature[0] for block in blocks]
-    known = _parse(curated, "The curated schema")
+    blocks = list(_FEATURE.finditer(current))
+    features = [_parse(block.group(), "The schema").feature[0] for block in blocks]
+    known = _parse(current, "The schema")
     if [f.name for f in features] != [f.name for f in known.feature]:
         raise UserError(
-            "Not every feature of the curated schema is on lines of its own.",
+            "Not every feature of the schema is on lines of its own.",
             "Write each as 'feature {', its fields indented, and '}' at the start of a line.",
         )
     seen = {f.name: f for f in inferred.feature}
@@ -83,7 +83,7 @@ def propose(
     notes: list[str] = []
     preamble, end = "", 0
     for block, feature in zip(blocks, features, strict=True):
-        above = curated[end : block.start()]
+        above = current[end : block.start()]
         if not end:  # What stands on top is on the whole schema; the first feature has the rest.
             preamble, blank, own = above.rpartition("\n\n")
             above = f"\n{own}" if blank else above
@@ -100,7 +100,7 @@ def propose(
         if feature.name not in pieces:
             text = "\n" + _new(feature, inferred, (declared or {}).get(feature.name), ranges or {})
             pieces = _insert(pieces, feature.name, text, list(declared or ()))
-    return Proposal(preamble + "".join(pieces.values()) + curated[end:], tuple(notes))
+    return Proposal(preamble + "".join(pieces.values()) + current[end:], tuple(notes))
 
 
 def _insert(
@@ -119,7 +119,7 @@ def _new(
     declared: schema_pb2.Feature | None,
     ranges: Mapping[str, tuple[float, float]],
 ) -> str:
-    """What is proposed for a column that the curated schema lacks."""
+    """What is proposed for a column that the schema lacks."""
     if declared is not None:
         _widen(own := _with_own_domain(declared, inferred), inferred, feature, inferred)
         return f"# Declared in models/features.py. Say here what it is.\n{render(own)}"
@@ -137,7 +137,7 @@ def _widen(
     seen: schema_pb2.Feature,
     inferred: schema_pb2.Schema,
 ) -> list[str]:
-    """Widen one curated feature in place; return what no widening can accept."""
+    """Widen one current feature in place; return what no widening can accept."""
     if feature.type != seen.type:
         kind = schema_pb2.FeatureType.Name
         return [
@@ -291,7 +291,7 @@ def diff(old: str, new: str, old_name: str, new_name: str) -> str:
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m schema.propose",
-        description="Show, as a diff, how the curated schema would accept what the data has.",
+        description="Show, as a diff, how the schema would accept what the data has.",
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
@@ -302,28 +302,28 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     source.add_argument(
         "--declared", action="store_true", help="what models/features.py declares, not the data"
     )
-    parser.add_argument("--curated", type=Path, default=CURATED, help="default: %(default)s")
-    parser.add_argument("--write", action="store_true", help="also change the curated schema")
+    parser.add_argument("--schema", type=Path, default=SCHEMA_FILE, help="default: %(default)s")
+    parser.add_argument("--write", action="store_true", help="also change the schema")
     return parser.parse_args(arguments)
 
 
-def run(inferred: Path | None, curated: Path, write: bool) -> bool:
+def run(inferred: Path | None, current: Path, write: bool) -> bool:
     """Print the proposal, and write it if asked to.
 
     Args:
         inferred: A schema.pbtxt or the root of a run; None for what is declared.
-        curated: The curated schema; where there is none, one is drafted.
-        write: Whether to change the curated schema.
+        current: The schema; where there is none, one is drafted.
+        write: Whether to change the schema.
 
     Returns:
-        Whether the data has anything that the curated schema does not accept.
+        Whether the data has anything that the schema does not accept.
 
     Raises:
         UserError: If a file is missing, unreadable or not a schema.
     """
     source = str(find_inferred(inferred)) if inferred else "the declaration"
-    old = _read(curated) if inferred or curated.exists() else ENVIRONMENTS
-    agreed = {f.name: f for f in _parse(old, str(curated)).feature}
+    old = _read(current) if inferred or current.exists() else ENVIRONMENTS
+    agreed = {f.name: f for f in _parse(old, str(current)).feature}
     declared = {column.name: declared_feature(column) for column in (LABEL, *FEATURES)}
     declared |= {name: agreed[name] for name in CONTEXT if name in agreed}
     if inferred:
@@ -336,15 +336,15 @@ def run(inferred: Path | None, curated: Path, write: bool) -> bool:
                 feature.presence.CopyFrom(agreed[feature.name].presence)
     proposal = propose(old, found, declared, ranges)
     new = proposal.text.lstrip("\n")
-    sys.stdout.write(diff(old, new, str(curated), f"{curated} (with {source})"))
+    sys.stdout.write(diff(old, new, str(current), f"{current} (with {source})"))
     for note in proposal.notes:
         print(note, file=sys.stderr)
-    if write and (new != old or not curated.exists()):
+    if write and (new != old or not current.exists()):
         try:
-            write_atomically(curated, new)
+            write_atomically(current, new)
         except OSError as error:
             raise UserError(
-                f"{curated} cannot be written: {error}.", "Make the file and its folder writable."
+                f"{current} cannot be written: {error}.", "Make the file and its folder writable."
             ) from error
     return new != old or bool(proposal.notes)
 
@@ -372,7 +372,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; see the module's text for its exit status."""
     options = _arguments(arguments)
     try:
-        return int(run(options.inferred, options.curated, options.write))
+        return int(run(options.inferred, options.schema, options.write))
     except UserError as error:
         print(f"error: {error.cause}\n{error.cure}", file=sys.stderr)
         return 2

@@ -34,7 +34,7 @@ def inspect(
         anomalies: What ExampleValidator found, by split.
         statistics: The statistics it read, by split.
         previous: Statistics of the previous run, by split; empty where there was none.
-        schema: The curated schema.
+        schema: What examples must keep to.
         inferred: The inferred schema's path, to name the command that accepts the data.
 
     Returns:

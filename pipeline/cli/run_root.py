@@ -60,10 +60,15 @@ def sole_run(run_root: Path, option: str = "--run-root") -> Iterator[None]:
         lock.release()
 
 
-def new_log(run_root: Path) -> Path:
-    """A log file for a new run; its name is the run's, and sorts by time."""
-    folder = run_root / "logs"
-    folder.mkdir(exist_ok=True)
+def new_log(run_root: Path, suffix: str = ".log") -> Path:
+    """The log of a new run, not made yet; its name is the run's id, and sorts by time.
+
+    Args:
+        run_root: Folder of all that a run writes.
+        suffix: Of the file; nothing for a folder with a file per task.
+    """
+    logs = run_root / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     names = itertools.chain([now], (f"{now}-{count}" for count in itertools.count(2)))
-    return next(f for f in (folder / f"{name}.log" for name in names) if not f.exists())
+    return next(log for log in (logs / f"{name}{suffix}" for name in names) if not log.exists())

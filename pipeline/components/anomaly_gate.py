@@ -37,9 +37,9 @@ def AnomalyGate(  # noqa: N802, the name of the node
     """Stops the run when the data is not what was agreed on.
 
     Args:
-        anomalies: Of ExampleValidator, against the curated schema.
+        anomalies: Of ExampleValidator, against the schema.
         statistics: Of StatisticsGen, of the same splits.
-        schema: The curated schema.
+        schema: What examples must keep to.
         report: Gets `{severity, findings: [...]}`, also when nothing was found; see
             `schema.validation.read_findings`.
         severity: One of `SEVERITIES`.

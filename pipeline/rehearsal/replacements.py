@@ -34,13 +34,13 @@ class Replacement:
     """Something of Vertex AI, and what is in its place here.
 
     Attributes:
-        there: What Vertex AI would use.
-        here: What a rehearsal uses.
+        service: What Vertex AI would use.
+        stand_in: What a rehearsal uses.
         applies: Whether a compiled pipeline uses it at all.
     """
 
-    there: str
-    here: str
+    service: str
+    stand_in: str
     applies: Callable[[Json], bool] = lambda job: True
 
 

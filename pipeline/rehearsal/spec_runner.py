@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
-import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.run_root import sole_run
+from pipeline.cli.run_root import new_log, sole_run
 from pipeline.cli.status import Observer, State
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.container import Containers
@@ -62,8 +60,9 @@ def rehearse(
     with sole_run(root, "--root"):
         buckets = Buckets(root / "buckets")
         store = Store(root / "store.json")
-        home, logs = root / "home", _new_folder(root / "logs")
+        home, logs = root / "home", new_log(root, suffix="")
         home.mkdir(exist_ok=True)
+        logs.mkdir()
         outcome = Rehearsed(logs.name, logs)
         processes = Processes(environment.variables(home), home)
         with Vertex(processes, buckets, root / "endpoints", logs) as vertex:
@@ -82,11 +81,3 @@ def rehearse(
 
 def _made(environment: Environment) -> State:
     return State.DONE if environment.make() else State.REUSED
-
-
-def _new_folder(folder: Path) -> Path:
-    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    names = itertools.chain([now], (f"{now}-{count}" for count in itertools.count(2)))
-    made = next(f for f in (folder / name for name in names) if not f.exists())
-    made.mkdir(parents=True)
-    return made

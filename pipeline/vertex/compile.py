@@ -34,7 +34,7 @@ def compile_job(settings: VertexSettings) -> Job:
         The job; the same for the same settings and code.
 
     Raises:
-        UserError: If the curated schema is none.
+        UserError: If the schema can't be read.
     """
     config = tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(
         default_image=settings.image,
@@ -96,7 +96,7 @@ def run(settings: VertexSettings, options: Compile, console: Console) -> int:
         Zero.
 
     Raises:
-        UserError: If the file can't be written, or the curated schema is none.
+        UserError: If the file can't be written, or the schema can't be read.
     """
     job = compile_job(settings)
     text = to_text(job, options.output)
@@ -112,6 +112,6 @@ def run(settings: VertexSettings, options: Compile, console: Console) -> int:
     size = f"{len(text.encode()) / 1000:,.0f} kB, {len(tasks)} tasks"
     console.print(Text(str(options.output), "bold").append(f"  {size}", "none"))
     for name, waits in tasks.items():
-        after = f" after {', '.join(waits)}" if waits else ""
-        console.print(Text(f"  {name}").append(after, "dim"))
+        upstream = f" after {', '.join(waits)}" if waits else ""
+        console.print(Text(f"  {name}").append(upstream, "dim"))
     return 0

@@ -24,7 +24,7 @@ def vertex_engines(settings: VertexSettings) -> Engines:
         Engines that keep all they write under the run root.
 
     Raises:
-        UserError: If the curated schema is none.
+        UserError: If the schema file holds none.
     """
     pusher, destination = _PUSHERS[settings.push_to]
     return Engines(
@@ -40,7 +40,7 @@ def vertex_engines(settings: VertexSettings) -> Engines:
 
 
 def schema_uri(settings: VertexSettings) -> str:
-    """Where tasks find the curated schema; a run's submission puts it there.
+    """Where tasks find the schema; a run's submission puts it there.
 
     Args:
         settings: What the user chose.

@@ -40,7 +40,7 @@ def create_request(settings: VertexSettings) -> CreatePipelineJobRequest:
         The request, with a job id that no other has.
 
     Raises:
-        UserError: If the curated schema is none.
+        UserError: If the schema file holds none.
     """
     return CreatePipelineJobRequest(
         parent=settings.parent, pipeline_job=pipeline_job(settings), pipeline_job_id=new_id()
@@ -57,7 +57,7 @@ def pipeline_job(settings: VertexSettings) -> PipelineJob:
         The compiled pipeline, with who runs it and the labels.
 
     Raises:
-        UserError: If the curated schema is none.
+        UserError: If the schema file holds none.
     """
     compiled = compile_job(settings)
     job: dict[str, Any] = {
@@ -102,7 +102,7 @@ def fingerprints(settings: VertexSettings) -> dict[str, str]:
         settings: What the user chose.
 
     Returns:
-        Fingerprints of our code, and of what is asked of BigQuery and the curated schema; and
+        Fingerprints of our code, and of what is asked of BigQuery and the schema; and
         the commit, if the checkout has no other changes.
     """
     labels = {"code": _code(), "data": _data(settings)}

@@ -57,7 +57,7 @@ def _rehearsed(
     job = compile_job(settings)
     console.print(Text("Here, these are replaced:", "dim"))
     for each in replacements(job):
-        console.print(Text(f"  {each.there}: ").append(each.here, "dim"), soft_wrap=True)
+        console.print(Text(f"  {each.service}: ").append(each.stand_in, "dim"), soft_wrap=True)
     return rehearse(
         job,
         options.root,

@@ -29,7 +29,7 @@ def start(settings: VertexSettings, cloud: Cloud, console: Console) -> str:
         The job id.
 
     Raises:
-        UserError: If the curated schema is none, or there is no bucket for it.
+        UserError: If the schema file holds none, or there is no bucket for it.
         google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
     """
     request = create_request(settings)
@@ -45,7 +45,7 @@ def start(settings: VertexSettings, cloud: Cloud, console: Console) -> str:
 
 
 def upload_schema(settings: VertexSettings, cloud: Cloud) -> None:
-    """Puts the curated schema where the tasks look for it.
+    """Puts the schema where the tasks look for it.
 
     Args:
         settings: What the user chose.

@@ -22,7 +22,7 @@ def run(settings: VertexSettings, options: Submit, console: Console) -> int:
         Zero if the run was started or, where it was waited for, succeeded; else that of `follow`.
 
     Raises:
-        UserError: If the curated schema is none, or a task failed.
+        UserError: If the schema file holds none, or a task failed.
         google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
         google.auth.exceptions.GoogleAuthError: If there are no credentials that are good.
     """

@@ -19,7 +19,7 @@ from workers import Workers
 
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Examples, curated schema and a model trained on them, as the local runner makes them."""
+    """Examples, schema and a model trained on them, as the local runner makes them."""
     folder = tmp_path_factory.mktemp("run")
     quick = ["--sample", "0.05", "--train-steps", "30", "--batch-size", "128"]
     ended = subprocess.run(

@@ -1,4 +1,4 @@
-"""The curated schema agrees with the declaration of the columns, and is read by all who need it."""
+"""The schema agrees with the declaration of the columns, and is read by all who need it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from models.declaration import UNKNOWN
 from models.feature_kinds import categories, numbers
 from models.features import CONTEXT, FEATURES, LABEL
-from schema.propose import CURATED
+from schema.propose import SCHEMA_FILE
 
-TEXT = CURATED.read_text(encoding="utf-8")
+TEXT = SCHEMA_FILE.read_text(encoding="utf-8")
 SCHEMA = text_format.Parse(TEXT, schema_pb2.Schema())
 BY_NAME = {feature.name: feature for feature in SCHEMA.feature}
 

@@ -24,7 +24,7 @@ from models.dataset import transformed_chunks
 from models.features import FEATURES, HYPERPARAMETERS, LABEL
 from models.task import Training, run_fn
 from pipeline.components.embedded_bigquery import encode
-from schema.propose import CURATED
+from schema.propose import SCHEMA_FILE
 
 GZIP = tf.io.TFRecordOptions("GZIP")
 STEPS = 150
@@ -71,7 +71,7 @@ def transform(
     example_files: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> tft.TFTransformOutput:
     """What TFX's Transform makes of the train split."""
-    schema = tfdv.load_schema_text(str(CURATED))
+    schema = tfdv.load_schema_text(str(SCHEMA_FILE))
     return analyze(example_files["train"], schema, tmp_path_factory.mktemp("transform"))
 
 

@@ -33,7 +33,7 @@ from models.metrics import FORMULAS, JUDGED
 from models.names import EXAMPLES, PREDICTION
 from models.slicing import RESAMPLING_GROUPS, resampling_groups, slice_values
 from pipeline.beam import RUNNER
-from schema.propose import CURATED
+from schema.propose import SCHEMA_FILE
 
 Row = dict[str, Any]
 SliceKey = tuple[tuple[str, str], ...]
@@ -165,7 +165,7 @@ def evaluate(example_files, tmp_path_factory) -> Callable[..., Verdict]:
     schema = standard_artifacts.Schema()
     # The only file of its folder.
     schema.uri = str(tmp_path_factory.mktemp("schema"))
-    Path(schema.uri, CURATED.name).write_bytes(CURATED.read_bytes())
+    Path(schema.uri, SCHEMA_FILE.name).write_bytes(SCHEMA_FILE.read_bytes())
 
     def run(
         model: standard_artifacts.Model,
@@ -304,7 +304,7 @@ def analyse(
     source = tfxio.TFExampleRecord(
         example_files,
         raw_record_column_name=tfma.constants.ARROW_INPUT_COLUMN,
-        schema=tfdv.load_schema_text(str(CURATED)),
+        schema=tfdv.load_schema_text(str(SCHEMA_FILE)),
         telemetry_descriptors=["test"],
     )
     shared = tfma.default_eval_shared_model(f"{model.uri}/Format-Serving", eval_config=config)

@@ -85,7 +85,7 @@ def test_the_gate_stands_before_all_training(nodes: dict[str, pipeline_pb2.Pipel
     assert "AnomalyGate" in nodes["Transform"].upstream_nodes
 
 
-def test_the_transform_and_the_trainer_read_the_curated_schema(
+def test_the_transform_and_the_trainer_read_the_schema(
     nodes: dict[str, pipeline_pb2.PipelineNode],
 ):
     for name in ("ExampleValidator", "Transform", "Trainer", "Evaluator"):

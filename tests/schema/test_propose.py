@@ -1,4 +1,4 @@
-"""A proposal widens the curated schema just enough, and touches nothing else."""
+"""A proposal widens the schema just enough, and touches nothing else."""
 
 from __future__ import annotations
 
@@ -210,8 +210,8 @@ def test_a_new_column_that_is_not_declared_has_comparators_and_the_range_seen():
 
 class TestCommand:
     @pytest.fixture
-    def curated(self, tmp_path: Path) -> Path:
-        path = tmp_path / "curated.pbtxt"
+    def agreed(self, tmp_path: Path) -> Path:
+        path = tmp_path / "agreed.pbtxt"
         path.write_text(AGREED, encoding="utf-8")
         return path
 
@@ -226,21 +226,21 @@ class TestCommand:
             os.utime(folder / "schema.pbtxt", (int(number), int(number)))
         return tmp_path / "root"
 
-    def test_it_shows_what_the_newest_run_adds(self, root, curated, capsys):
-        assert propose.main(["--inferred", str(root), "--curated", str(curated)]) == 1
+    def test_it_shows_what_the_newest_run_adds(self, root, agreed, capsys):
+        assert propose.main(["--inferred", str(root), "--schema", str(agreed)]) == 1
         assert '\n+    value: "Sextuplets(6)"\n' in capsys.readouterr().out
-        assert curated.read_text(encoding="utf-8") == AGREED
+        assert agreed.read_text(encoding="utf-8") == AGREED
 
-    def test_it_writes_what_it_showed_and_is_then_content(self, root, curated, capsys):
-        arguments = ["--inferred", str(root), "--curated", str(curated)]
+    def test_it_writes_what_it_showed_and_is_then_content(self, root, agreed, capsys):
+        arguments = ["--inferred", str(root), "--schema", str(agreed)]
         assert propose.main([*arguments, "--write"]) == 1
-        assert "Sextuplets(6)" in curated.read_text(encoding="utf-8")
-        assert [p.name for p in curated.parent.iterdir() if p.is_file()] == ["curated.pbtxt"]
+        assert "Sextuplets(6)" in agreed.read_text(encoding="utf-8")
+        assert [p.name for p in agreed.parent.iterdir() if p.is_file()] == ["agreed.pbtxt"]
         capsys.readouterr()
         assert propose.main(arguments) == 0
         assert capsys.readouterr().out == ""
 
-    def test_it_takes_ranges_from_the_statistics_of_the_run(self, root, curated):
+    def test_it_takes_ranges_from_the_statistics_of_the_run(self, root, agreed):
         data = pd.DataFrame({"age": AGES, "plurality": TWINS, "weeks": [8.0, 40.0]})
         statistics = tfdv.generate_statistics_from_dataframe(data)
         for folder, content in (
@@ -249,14 +249,14 @@ class TestCommand:
         ):
             name = "FeatureStats.pb" if isinstance(content, bytes) else "schema.pbtxt"
             write_atomically(root / folder / name, content)
-        arguments = ["--inferred", str(root), "--curated", str(curated), "--write"]
+        arguments = ["--inferred", str(root), "--schema", str(agreed), "--write"]
         assert propose.main(arguments) == 1
-        weeks = schema(curated.read_text(encoding="utf-8")).feature[2]
+        weeks = schema(agreed.read_text(encoding="utf-8")).feature[2]
         assert (weeks.float_domain.min, weeks.float_domain.max) == (8, 40)
 
     def test_it_drafts_a_whole_schema_from_the_declaration(self, tmp_path, capsys):
         path = tmp_path / "schema.pbtxt"
-        arguments = ["--declared", "--curated", str(path)]
+        arguments = ["--declared", "--schema", str(path)]
         assert propose.main([*arguments, "--write"]) == 1
         columns = (features.LABEL, *features.FEATURES)
         drafted = schema(path.read_text(encoding="utf-8"))
@@ -265,17 +265,17 @@ class TestCommand:
         assert propose.main(arguments) == 0
 
     def test_the_real_schema_has_nothing_to_say_to_itself(self, capsys):
-        assert propose.main(["--inferred", str(propose.CURATED)]) == 0
+        assert propose.main(["--inferred", str(propose.SCHEMA_FILE)]) == 0
 
     @pytest.mark.parametrize(
         ("inferred", "message"),
         [("nowhere", "does not exist here"), (".", "has no SchemaGen"), ("junk", "does not parse")],
     )
-    def test_an_error_names_cause_and_cure(self, tmp_path, curated, capsys, inferred, message):
+    def test_an_error_names_cause_and_cure(self, tmp_path, agreed, capsys, inferred, message):
         (tmp_path / "junk").write_text("feature {", encoding="utf-8")
         (tmp_path / "empty").mkdir()
         path = tmp_path / (inferred if inferred != "." else "empty")
-        assert propose.main(["--inferred", str(path), "--curated", str(curated)]) == 2
+        assert propose.main(["--inferred", str(path), "--schema", str(agreed)]) == 2
         error = capsys.readouterr().err
         assert message in error
         assert "Give " in error

@@ -1,4 +1,4 @@
-"""What the curated schema says of births, beyond what is declared of any table."""
+"""What the schema says of births, beyond what is declared of any table."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import schema_utils
 
 from models.features import LABEL
-from schema.propose import CURATED
+from schema.propose import SCHEMA_FILE
 
-SCHEMA = text_format.Parse(CURATED.read_text(encoding="utf-8"), schema_pb2.Schema())
+SCHEMA = text_format.Parse(SCHEMA_FILE.read_text(encoding="utf-8"), schema_pb2.Schema())
 
 ONE_GRAM = 1 / 453.59237
 """In pounds."""

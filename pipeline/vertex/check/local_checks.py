@@ -28,7 +28,7 @@ def settings_fit(settings: VertexSettings) -> CheckResult:
 
 
 def spec(settings: VertexSettings) -> CheckResult:
-    """The pipeline compiles, and the curated schema is one."""
+    """The pipeline compiles, and the schema file holds one."""
     from pipeline.vertex.compile import compile_job  # Loads TFX.
 
     try:

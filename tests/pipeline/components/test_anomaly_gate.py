@@ -282,14 +282,14 @@ def run_pipeline(folder: Path, severity: str) -> None:
     ).with_id("PreviousStatistics")
     stats = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
     inferred = tfx.components.SchemaGen(statistics=stats.outputs["statistics"])
-    curated = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA_FILE)).with_id("CuratedSchema")
+    agreed = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA_FILE)).with_id("CheckedSchema")
     anomalies = tfx.components.ExampleValidator(
-        statistics=stats.outputs["statistics"], schema=curated.outputs["schema"]
+        statistics=stats.outputs["statistics"], schema=agreed.outputs["schema"]
     )
     step = gate.AnomalyGate(
         anomalies=anomalies.outputs["anomalies"],
         statistics=stats.outputs["statistics"],
-        schema=curated.outputs["schema"],
+        schema=agreed.outputs["schema"],
         inferred=inferred.outputs["schema"],
         previous=previous.outputs["statistics"],
         severity=severity,
@@ -303,7 +303,7 @@ def run_pipeline(folder: Path, severity: str) -> None:
         tfx.dsl.Pipeline(
             pipeline_name="gated",
             pipeline_root=str(folder / "root"),
-            components=[examples, previous, stats, inferred, curated, anomalies, step, accepted],
+            components=[examples, previous, stats, inferred, agreed, anomalies, step, accepted],
             enable_cache=True,
             metadata_connection_config=connection,
             beam_pipeline_args=[f"--runner={RUNNER}", "--direct_running_mode=in_memory"],

@@ -72,7 +72,7 @@ def test_tasks_that_talk_to_vertex_say_so_in_their_parameters() -> None:
 
 
 def test_what_is_listed_is_what_the_pipeline_uses() -> None:
-    plain = {r.there for r in replacements(pipeline(a=component("x.Executor")))}
+    plain = {r.service for r in replacements(pipeline(a=component("x.Executor")))}
     assert "BigQuery" not in plain
     assert "the container image" in plain
     training = '{"ai_platform_training_args": {}, "ai_platform_enable_vertex": true}'
@@ -80,7 +80,7 @@ def test_what_is_listed_is_what_the_pipeline_uses() -> None:
         a=component(BIGQUERY_EXECUTOR, *DATAFLOW),
         b=component("x.Executor", custom_config=training),
     )
-    added = {r.there for r in replacements(job)} - plain
+    added = {r.service for r in replacements(job)} - plain
     assert added == {"BigQuery", "Dataflow", "Vertex AI training"}
 
 
@@ -88,4 +88,4 @@ def test_the_docs_tell_all_that_is_replaced() -> None:
     docs = Path(__file__).parents[3] / "docs" / "rehearsal.md"
     rows = [line for line in docs.read_text().splitlines() if line.startswith("| ")]
     table = rows[1 : 1 + len(REPLACED)]
-    assert table == [f"| {each.there} | {each.here} |" for each in REPLACED]
+    assert table == [f"| {each.service} | {each.stand_in} |" for each in REPLACED]

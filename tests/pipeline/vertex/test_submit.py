@@ -94,7 +94,7 @@ def test_a_run_is_created_with_who_runs_it_and_what_ran(
     assert f"https://console.cloud.google.com/vertex-ai{page}" in out
     assert f"submit --follow {job_id}" in out
 
-    # The curated schema is where the importer of this very spec looks for it.
+    # The schema is where the importer of this very spec looks for it.
     spec = json.dumps(request.body["pipelineSpec"])
     (uri,) = set(re.findall(r"gs://my-bucket/(natality/schema/[^\"]+\.pbtxt)", spec))
     stored = storage.client(buckets).bucket("my-bucket").blob(uri).download_as_bytes()

@@ -20,7 +20,7 @@ from pipeline.local import report
 from report.collect.lineage import RUN, read_lineage
 from report.facts import Facts
 from report.runs.run_records import RunRecords, open_metadata
-from schema.propose import CURATED
+from schema.propose import SCHEMA_FILE
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ def bad(runs: Runs) -> Facts:
 @pytest.fixture(scope="module")
 def stopped(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Facts:
     """A run that the gate stopped: its schema knows of no twins."""
-    schema, changed = re.subn(r'^ +value: "Twins\(2\)"\n', "", CURATED.read_text(), flags=re.M)
+    schema, changed = re.subn(r'^ +value: "Twins\(2\)"\n', "", SCHEMA_FILE.read_text(), flags=re.M)
     assert changed == 1
     file = tmp_path_factory.mktemp("schema") / "schema.pbtxt"
     file.write_text(schema)

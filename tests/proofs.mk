@@ -1,0 +1,28 @@
+# Slower proofs, benchmarks and the notebook, all about this project's own table.
+.PHONY: test-cloud test-bigquery test-stack bench notebook lock-bigquery
+
+test-cloud: $(INSTALLED) ## Prove that image, Dataflow jobs and the whole pipeline work, on this machine
+	$(PY) -m pytest -m cloud $(ARGS)
+
+test-bigquery: $(INSTALLED) .venv-bigquery/.installed ## Prove that both ingestion engines make the same examples
+	BQEMULATOR_PYTHON=.venv-bigquery/bin/python $(PY) -m pytest tests/bigquery $(ARGS)
+
+.venv-bigquery/.installed: tests/bigquery/requirements.lock $(INSTALLED)
+	@echo "Setting up .venv-bigquery for the emulator, which needs Python 3.11 or newer"
+	@.venv/bin/uv venv --quiet --clear --python '>=3.11,<3.14' .venv-bigquery
+	@.venv/bin/uv pip sync --quiet --python .venv-bigquery/bin/python --compile-bytecode $<
+	@touch $@
+
+test-stack: ## Prove that the project works on the other stack too, on this machine
+	@python3 stacks/prove.py
+
+bench: $(INSTALLED) ## Compare speed and quality with the stock way and with the physical limit
+	@$(PY) -m benchmarks.compare $(ARGS)
+
+notebook: $(INSTALLED) ## Explore the data and the last run, at http://localhost:8888
+	.venv/bin/jupyter lab --ip localhost notebooks/explore.ipynb $(ARGS)
+
+lock: lock-bigquery
+lock-bigquery: $(INSTALLED)
+	.venv/bin/uv pip compile tests/bigquery/requirements.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --output-file tests/bigquery/requirements.lock

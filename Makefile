@@ -4,6 +4,7 @@ SHELL := /bin/bash
 
 PY := .venv/bin/python
 INSTALLED := .venv/.installed
+RUNS ?= runs
 ARGS ?=
 
 .PHONY: help run test chromium lint format tensorboard lock clean
@@ -37,8 +38,8 @@ format: $(INSTALLED) ## Put the code in shape
 	$(PY) -m ruff format
 	[ ! -d notebooks ] || .venv/bin/nbstripout notebooks/*.ipynb
 
-tensorboard: $(INSTALLED) ## Look at the training of all runs, at http://localhost:6006
-	.venv/bin/tensorboard --logdir runs/pipeline/Trainer/model_run --host localhost $(ARGS)
+tensorboard: $(INSTALLED) ## Look at the training of all runs, at http://localhost:6006; RUNS=folder of others
+	.venv/bin/tensorboard --logdir $(RUNS)/pipeline/Trainer/model_run --host localhost $(ARGS)
 
 lock: $(INSTALLED) ## Resolve setup.py anew, for Python 3.10 to 3.13
 	.venv/bin/uv pip compile setup.py --extra dev --universal --python-version 3.10 --generate-hashes \

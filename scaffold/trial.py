@@ -289,8 +289,10 @@ def _crosses(
         of_each = pd.Series(left["train"]).groupby(cells["train"])
         # Cells of few rows are pulled to zero.
         means = of_each.sum() / (of_each.count() + 10)
-        after = left["eval"] - cells["eval"].map(means).fillna(0).to_numpy()
-        gain = float(np.mean(left["eval"] ** 2) - np.mean(after**2)) / float(target["eval"].var())
+        residual = left["eval"] - cells["eval"].map(means).fillna(0).to_numpy()
+        gain = float(np.mean(left["eval"] ** 2) - np.mean(residual**2)) / float(
+            target["eval"].var()
+        )
         if gain > _WORTH:
             sizes = [_size(usable[k]) for k in (i, j)]
             buckets = int(np.ceil(2 * sizes[0] * sizes[1] / 100) * 100)

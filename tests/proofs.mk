@@ -20,7 +20,8 @@ bench: $(INSTALLED) ## Compare speed and quality with the stock way and with the
 	@$(PY) -m benchmarks.compare $(ARGS)
 
 notebook: $(INSTALLED) ## Explore the data and the last run, at http://localhost:8888
-	.venv/bin/jupyter lab --ip localhost notebooks/explore.ipynb $(ARGS)
+	.venv/bin/jupyter lab --ip localhost $(if $(filter 0,$(shell id -u)),--allow-root) \
+		notebooks/explore.ipynb $(ARGS)
 
 lock: lock-bigquery
 lock-bigquery: $(INSTALLED)

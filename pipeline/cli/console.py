@@ -93,6 +93,7 @@ class Progress:
         self._loading = time.monotonic()
         self._began: dict[str, float] = {}
         self._spinner = Spinner("dots", style="bold")
+        self._ended = False
         self._live = Live(
             console=console,
             get_renderable=self._render,
@@ -114,6 +115,7 @@ class Progress:
 
     def end(self) -> None:
         """Draws the list a last time, and gives the terminal its cursor back."""
+        self._ended = True
         if self._console.is_terminal:
             self._live.stop()
 
@@ -146,7 +148,8 @@ class Progress:
         table = Table.grid(padding=(0, 1))
         for column in ("left", "left", "right", "left"):
             table.add_column(justify=column)  # type: ignore[arg-type]
-        for name, state in self._states.items():
+        for name in self._shown():
+            state = self._states[name]
             if state is State.RUNNING:
                 seconds = time.monotonic() - self._began[name]
                 table.add_row(self._spinner, Text(name, "bold"), f"{seconds:.0f} s", "running")
@@ -161,6 +164,16 @@ class Progress:
                 Text(state.value, style),
             )
         return table
+
+    def _shown(self) -> list[str]:
+        """The components that the terminal has lines for, the running one among them."""
+        names = list(self._states)
+        lines = self._console.height - 1
+        if self._ended or len(names) <= lines:
+            return names
+        first = names.index(self.running) - lines // 2 if self.running else 0
+        first = max(0, min(first, len(names) - lines))
+        return names[first : first + lines]
 
 
 def show_summary(console: Console, summary: RunSummary) -> None:

@@ -60,6 +60,19 @@ def sole_run(run_root: Path, option: str = "--run-root") -> Iterator[None]:
         lock.release()
 
 
+def in_use(run_root: Path) -> bool:
+    """Whether a run is using a run root now; no, where that can't be found out."""
+    lock = FileLock(run_root / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:  # The folder may only be read.
+        return False
+    lock.release()
+    return False
+
+
 def new_log(run_root: Path, suffix: str = ".log") -> Path:
     """The log of a new run, not made yet; its name is the run's id, and sorts by time.
 

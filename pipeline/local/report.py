@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 from pydantic_settings import CliPositionalArg
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from common.errors import UserError
 from pipeline.cli.console import shortened
+from pipeline.cli.run_root import in_use
 from pipeline.settings import LocalSettings
-from report.runs.run_records import PastRun, RunRecords
+from report.runs.run_records import UNFINISHED, PastRun, RunRecords
 from report.wording import declared_wording
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 NONE = "-"
 """What a table shows where there is nothing."""
+
+RUNNING = "running"
+"""What is told of a run that has not ended, while its run root is in use."""
 
 
 class Options(BaseModel):
@@ -51,14 +56,14 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
     """
     _check(options)
     records = RunRecords.open(settings.run_root)
-    runs = records.read()
+    runs = _with_running(records.read(), settings.run_root)
     if not console.is_terminal:
         console.width = 200  # Nothing is to be cut off in a pipe.
     if options.compare:
         a, b = (_named(runs, name) for name in options.runs)
         page = _compare(records, a, b, console)
     elif options.run or options.open:
-        past = _named(runs, options.run) if options.run else next(iter(runs.values()))
+        past = _named(runs, options.run or next(iter(runs)))
         page = _page(records, past, console)
     else:
         _print_list(console, runs)
@@ -67,6 +72,15 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
     if options.open:
         webbrowser.open(page.as_uri())
     return 0
+
+
+def _with_running(runs: Mapping[str, PastRun], run_root: Path) -> dict[str, PastRun]:
+    """The runs; the newest is called running, rather than unfinished, if it is."""
+    found = dict(runs)
+    newest = next(iter(found.values()), None)
+    if newest and newest.outcome == UNFINISHED and in_use(run_root):
+        found[newest.run_id] = dataclasses.replace(newest, outcome=RUNNING)
+    return found
 
 
 def _check(options: Options) -> None:
@@ -86,6 +100,8 @@ def _check(options: Options) -> None:
 
 def _named(runs: Mapping[str, PastRun], name: str) -> PastRun:
     if name in runs:
+        if runs[name].outcome == RUNNING:
+            raise UserError(f"Run {name} is still running.", "Its page is written as it ends.")
         return runs[name]
     close = difflib.get_close_matches(name, runs, n=1)
     hint = f"Did you mean {close[0]}?" if close else "local_runner.py report lists those there are."
@@ -111,44 +127,50 @@ def _compare(records: RunRecords, a: PastRun, b: PastRun, console: Console) -> P
 
 
 def _print_list(console: Console, runs: Mapping[str, PastRun]) -> None:
-    table = _table(
-        "run", "began", ">examples", ">" + declared_wording().in_unit("RMSE"), "verdict", "source"
-    )
-    for past in runs.values():
-        table.add_row(
+    rows = [
+        (
             past.run_id,
-            past.began.astimezone().strftime("%Y-%m-%d %H:%M"),
-            NONE if past.examples is None else f"{past.examples:,}",
             NONE if past.rmse is None else f"{past.rmse:.4f}",
             past.outcome,
+            NONE if past.examples is None else f"{past.examples:,}",
+            past.began.astimezone().strftime("%Y-%m-%d %H:%M"),
             NONE if past.info is None else past.info.source,
         )
-    console.print(table)
+        for past in runs.values()
+    ]
+    rmse = ">" + declared_wording().in_unit("RMSE")
+    _print(console, ("run", rmse, "verdict", ">examples", "began", "source"), rows, needed=3)
 
 
 def _print_comparison(console: Console, a: Facts, b: Facts) -> None:
     columns = a.run_id, b.run_id
     chosen = a.info.settings, b.info.settings
-    settings = _table("setting", *columns)
-    for name in dict.fromkeys([*chosen[0], *chosen[1]]):
-        values = [of.get(name, NONE) for of in chosen]
-        if values[0] != values[1]:
-            settings.add_row(name, *values)
-    console.print(settings if settings.rows else "The settings are the same.")
+    settings = [
+        (name, *(of.get(name, NONE) for of in chosen))
+        for name in dict.fromkeys([*chosen[0], *chosen[1]])
+        if chosen[0].get(name, NONE) != chosen[1].get(name, NONE)
+    ]
+    if settings:
+        _print(console, ("setting", *columns), settings, needed=3)
+    else:
+        console.print("The settings are the same.")
 
-    rows = _table("examples", *(f">{column}" for column in columns))
     counts = [facts.data.rows if facts.data else {} for facts in (a, b)]
-    for split in dict.fromkeys([*counts[0], *counts[1]]):
-        rows.add_row(split, *(f"{of[split]:,}" if split in of else NONE for of in counts))
-    rows.add_row("verdict", a.verdict.outcome, b.verdict.outcome)
-    console.print(rows)
+    rows = [
+        (split, *(f"{of[split]:,}" if split in of else NONE for of in counts))
+        for split in dict.fromkeys([*counts[0], *counts[1]])
+    ]
+    rows.append(("verdict", a.verdict.outcome, b.verdict.outcome))
+    _print(console, ("examples", *(f">{column}" for column in columns)), rows, needed=3)
 
-    metrics = _table("slice", *(f">RMSE {column}" for column in columns), ">change", ">examples")
     found = [{(s.feature, s.value): s for s in facts.slices} for facts in (a, b)]
-    for key in dict.fromkeys([*found[0], *found[1]]):
-        metrics.add_row(" ".join(key).strip() or "all", *_metrics(*(of.get(key) for of in found)))
-    if metrics.rows:
-        console.print(metrics)
+    metrics = [
+        (" ".join(key).strip() or "all", *_metrics(*(of.get(key) for of in found)))
+        for key in dict.fromkeys([*found[0], *found[1]])
+    ]
+    if metrics:
+        names = (f">RMSE\n{column}" for column in columns)
+        _print(console, ("slice", *names, ">change", ">examples"), metrics, needed=3)
 
 
 def _metrics(a: Slice | None, b: Slice | None) -> tuple[str, ...]:
@@ -160,10 +182,39 @@ def _metrics(a: Slice | None, b: Slice | None) -> tuple[str, ...]:
     return *errors, change, " / ".join(NONE if s is None else f"{s.examples:,}" for s in (a, b))
 
 
-def _table(*columns: str) -> Table:
-    """A plain table; columns that start with `>` are flush right."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        justify = "right" if column.startswith(">") else "left"
-        table.add_column(column.removeprefix(">"), justify=justify, no_wrap=True)
-    return table
+def _print(
+    console: Console, columns: Iterable[str], rows: Iterable[tuple[str, ...]], *, needed: int
+) -> None:
+    """Prints a plain table, of which nothing is cut off.
+
+    Args:
+        console: Where to.
+        columns: Their names; those that start with `>` are flush right.
+        rows: A cell for each column.
+        needed: That many columns are always shown, and broken where the console is too narrow. Of
+            the others, the last ones are left out there.
+    """
+    cells = list(zip(columns, *rows, strict=True))
+    while len(cells) > needed and _width(cells) > console.width:
+        cells.pop()
+    table = Table(
+        *(
+            Column(
+                name.removeprefix(">"),
+                justify="right" if name[0] == ">" else "left",
+                overflow="fold",
+            )
+            for name, *_ in cells
+        ),
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
+    for row in zip(*(values for _, *values in cells), strict=True):
+        table.add_row(*row)
+    console.print(table)
+
+
+def _width(cells: list[tuple[str, ...]]) -> int:
+    lines = [[line for cell in column for line in cell.splitlines()] for column in cells]
+    return sum(max(map(len, column)) for column in lines) + 2 * (len(cells) - 1)

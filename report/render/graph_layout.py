@@ -152,10 +152,10 @@ def _executed(lineage: Lineage, upstream: Upstream) -> tuple[_Labels, _Edges]:
 def _layers(nodes: Mapping[Name, object], edges: Sequence[tuple[Name, Name]]) -> dict[Name, int]:
     """The generation of each node: one below the lowest of those before it."""
     sorter: TopologicalSorter[Name] = TopologicalSorter(dict.fromkeys(nodes, ()))
-    after: dict[Name, list[Name]] = defaultdict(list)
+    successors: dict[Name, list[Name]] = defaultdict(list)
     for before, node in edges:
         sorter.add(node, before)
-        after[before].append(node)
+        successors[before].append(node)
     sorter.prepare()
     layer: dict[Name, int] = {}
     generation = 0
@@ -167,8 +167,8 @@ def _layers(nodes: Mapping[Name, object], edges: Sequence[tuple[Name, Name]]) ->
     # What nothing comes before stands right above the first that reads it.
     reached = {node for _, node in edges}
     for node in nodes:
-        if node not in reached and after[node]:
-            layer[node] = min(layer[n] for n in after[node]) - 1
+        if node not in reached and successors[node]:
+            layer[node] = min(layer[n] for n in successors[node]) - 1
     return layer
 
 

@@ -256,3 +256,20 @@ def test_paths_below_the_working_directory_are_shortened(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert shortened(str(tmp_path / "runs" / "1")) == "runs/1"
     assert shortened("/elsewhere/runs/1") == "/elsewhere/runs/1"
+
+
+def test_on_a_small_terminal_the_running_component_is_in_view():
+    small = console(terminal=True)
+    small.height = 5
+    progress = Progress(small)
+    names = [f"Step{number}" for number in range(13)]
+    progress.planned(names)
+    for name in names[:9]:
+        progress.changed(name, State.DONE, 1.0)
+    progress.changed(names[9], State.RUNNING)
+    assert [line.split()[1] for line in drawn(progress)] == names[7:11]
+    progress.changed(names[9], State.DONE, 1.0)
+    progress.changed(names[12], State.RUNNING)
+    assert [line.split()[1] for line in drawn(progress)] == names[9:]
+    progress.end()
+    assert [line.split()[1] for line in drawn(progress)] == names

@@ -141,7 +141,7 @@ def test_the_list_has_all_runs_and_loads_no_tensorflow(all_runs: Runs):
     )
     assert listed.returncode == 0, listed.stderr
     head, *rows = listed.stdout.splitlines()
-    assert head.split() == ["run", "began", "examples", "RMSE,", "lb", "verdict", "source"]
+    assert head.split() == ["run", "RMSE,", "lb", "verdict", "examples", "began", "source"]
     verdicts = {
         "partial": "not evaluated",
         "failed": "failed",
@@ -154,7 +154,7 @@ def test_the_list_has_all_runs_and_loads_no_tensorflow(all_runs: Runs):
     assert sorted(newest_first) == sorted(verdicts)
     assert newest_first[-1] == "first"
     for name, verdict in verdicts.items():
-        assert f"  {verdict}  " in places[name]
+        assert f"  {verdict}  " in places[name], places[name]
     past = all_runs.past("first")
     assert past.rmse and past.examples
     assert f"{past.examples:,}" in places["first"] and f"{past.rmse:.4f}" in places["first"]

@@ -20,6 +20,9 @@ from pipeline.vertex.options import Compile
 from pipeline.vertex.task_order import tasks_in_order
 from pipeline.vertex.vertex_settings import VertexSettings
 
+TRIED_ONCE = frozenset({"AnomalyGate", "Pusher"})
+"""The gate fails for what the data is; and a push may have arrived although its task failed."""
+
 Job = dict[str, Any]
 """A PipelineJob of Vertex AI, as JSON: `pipelineSpec`, `runtimeConfig`, `displayName`, `labels`."""
 
@@ -49,6 +52,7 @@ def compile_job(settings: VertexSettings) -> Job:
     job = runner.run(create_pipeline(settings, vertex_engines(settings)), write_out=False)
     job["labels"] = job["labels"] | settings.labels
     _restrict_resolvers(job["pipelineSpec"], settings.environment)
+    _retry_tasks(job["pipelineSpec"], settings.task_retries)
     # A YAML file holds the spec alone, without the job's `runtimeConfig`.
     job["pipelineSpec"]["defaultPipelineRoot"] = settings.artifact_root
     return job
@@ -66,6 +70,21 @@ def _restrict_resolvers(spec: Job, environment: str) -> None:
             if 'schema_title="tfx.ExampleStatistics"' in query["filter"]:
                 query["filter"] += f" AND metadata.{ACCEPTED}.number_value=1"
             query["filter"] += f' AND metadata.{ENVIRONMENT}.string_value="{environment}"'
+
+
+def _retry_tasks(spec: Job, retries: int) -> None:
+    """Has tasks tried again, each time after a longer pause, so that one outage ends no run."""
+    executors = spec["deploymentSpec"]["executors"]
+    for name, task in spec["root"]["dag"]["tasks"].items():
+        component = spec["components"][task["componentRef"]["name"]]
+        is_resolver = "container" not in executors[component["executorLabel"]]
+        if retries and not is_resolver and name not in TRIED_ONCE:
+            task["retryPolicy"] = {
+                "maxRetryCount": retries,
+                "backoffDuration": "60s",
+                "backoffFactor": 2.0,
+                "backoffMaxDuration": "900s",
+            }
 
 
 def to_text(job: Job, file: Path) -> str:

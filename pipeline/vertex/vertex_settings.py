@@ -65,6 +65,9 @@ class VertexSettings(Settings):
     task_timeout: int = Field(
         360, ge=10, le=10_000, description="minutes after which a task is given up"
     )
+    task_retries: int = Field(
+        2, ge=0, le=10, description="times that a task which failed is tried again"
+    )
 
     dataflow_machine_type: resource_names.MachineType = Field(
         "n2-standard-4", description="machine type of Dataflow's workers"

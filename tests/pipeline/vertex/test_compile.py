@@ -14,6 +14,7 @@ import pytest
 import yaml
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, WorkerOptions
 from google.cloud.aiplatform import gapic
+from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.kubeflow.v2 import compiler_utils
 from tfx.orchestration.kubeflow.v2.container import (
@@ -261,6 +262,19 @@ def test_a_container_finds_the_class_of_a_page():
     page.type.instance_schema = compiler_utils.get_artifact_schema(HTML)
     assert "title: system.HTML" in page.type.instance_schema
     assert type(kubeflow_v2_entrypoint_utils._parse_raw_artifact(page, {})) is HTML
+
+
+def test_tasks_are_tried_again_but_for_the_gate_and_the_push(vertex_settings: Load):
+    def retried(job: Job) -> dict[str, int]:
+        dag: Any = pipeline_spec_pb2.DagSpec()
+        json_format.ParseDict(job["pipelineSpec"]["root"]["dag"], dag)
+        return {name: task.retry_policy.max_retry_count for name, task in dag.tasks.items()}
+
+    job = compile_job(vertex_settings("--task-retries", "3"))
+    once = {"AnomalyGate", "Pusher"}
+    assert {name for name, count in retried(job).items() if count} == set(containers(job)) - once
+    assert set(retried(job).values()) == {0, 3}
+    assert set(retried(compile_job(vertex_settings("--task-retries", "0"))).values()) == {0}
 
 
 def test_a_task_that_takes_too_long_is_given_up():

@@ -29,10 +29,14 @@ def matching(pattern: str, example: str) -> AfterValidator:
 
 
 def _check_cron(cron: str) -> str:
+    usual = "write minute, hour, day, month and weekday, like 0 6 * * 1"
     try:
         CronSim(cron, datetime(2000, 1, 1))
     except CronSimError as error:
-        raise ValueError("write minute, hour, day, month and weekday, like 0 6 * * 1") from error
+        raise ValueError(f"{error}; {usual}") from error
+    # CronSim knows seconds, last days and the second Monday of a month too.
+    if len(cron.split()) != 5 or not re.fullmatch(_CRON, cron, re.IGNORECASE):
+        raise ValueError(f"Vertex AI knows numbers, names, * , - and / alone; {usual}")
     return cron
 
 
@@ -49,6 +53,10 @@ def _check_spec(file: Path) -> Path:
         raise ValueError("the name must end in .json, .yaml or .yml")
     return file.expanduser()
 
+
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_WEEKDAYS = "mon|tue|wed|thu|fri|sat|sun"
+_CRON = rf"([\d*,/\s-]|\b({_MONTHS}|{_WEEKDAYS})\b)+"
 
 _ID = r"[a-z][a-z0-9-]*[a-z0-9]"
 _PROJECT = rf"([a-z0-9.-]+:)?{_ID}"

@@ -154,6 +154,32 @@ def test_options_of_commands_are_checked(required: tuple[str, ...], flags: list[
     assert f"Setting {setting} is '{flags[-1]}'" in caught.value.cause
 
 
+@pytest.mark.parametrize(
+    ("cron", "reason"),
+    [
+        ("0 0 31 2,4 *", "Bad day-of-month"),
+        ("@daily", "Wrong number of fields"),
+        ("0 0 L * *", "Vertex AI knows"),
+        ("0 0 * * 1#2", "Vertex AI knows"),
+        ("* 0 0 * * *", "Vertex AI knows"),
+    ],
+)
+def test_a_time_that_never_comes_or_vertex_can_not_read(
+    required: tuple[str, ...], cron: str, reason: str
+):
+    with pytest.raises(UserError) as caught:
+        load_command(
+            VertexSettings, [*required, "schedule", "create", "w", "--cron", cron], COMMANDS
+        )
+    assert "schedule.create.cron" in caught.value.cause
+    assert reason.lower() in str(caught.value).lower()
+
+
+@pytest.mark.parametrize("cron", ["0 6 * * MON", "*/5 0-3,7 1 jan-mar 0", "0 0 29 2 *"])
+def test_times_that_vertex_can_read(required: tuple[str, ...], cron: str):
+    load_command(VertexSettings, [*required, "schedule", "create", "w", "--cron", cron], COMMANDS)
+
+
 def test_the_example_has_every_setting_with_its_default():
     text = EXAMPLE.read_text()
     settings = load_settings(["--config", str(EXAMPLE)])

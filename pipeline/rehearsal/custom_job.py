@@ -85,24 +85,33 @@ def _output_folders(job: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def tf_configs(replicas: Sequence[Replica], addresses: Sequence[str]) -> list[str]:
-    """TF_CONFIG of each replica, as Vertex AI sets it.
+def cluster_variables(
+    replicas: Sequence[Replica], addresses: Sequence[str]
+) -> list[dict[str, str]]:
+    """What Vertex AI tells each replica of the others, in TensorFlow's form and in its own.
 
     Args:
         replicas: All of a job.
         addresses: Host and port of each.
+
+    Returns:
+        TF_CONFIG and CLUSTER_SPEC of each replica.
     """
-    cluster: dict[str, list[str]] = {}
+    by_role: dict[str, list[str]] = {}
     for replica, address in zip(replicas, addresses, strict=True):
-        cluster.setdefault(replica.role, []).append(address)
+        by_role.setdefault(replica.role, []).append(address)
+    pools = {role: f"workerpool{POOLS.index(role)}" for role in by_role}
+    by_pool = {pools[role]: found for role, found in by_role.items()}
+
+    def in_form(replica: Replica, role: str, cluster: dict[str, list[str]]) -> str:
+        task = {"type": role, "index": replica.index}
+        return json.dumps({"cluster": cluster, "task": task, "environment": "cloud"})
+
     return [
-        json.dumps(
-            {
-                "cluster": cluster,
-                "task": {"type": replica.role, "index": replica.index},
-                "environment": "cloud",
-            }
-        )
+        {
+            "TF_CONFIG": in_form(replica, replica.role, by_role),
+            "CLUSTER_SPEC": in_form(replica, pools[replica.role], by_pool),
+        }
         for replica in replicas
     ]
 
@@ -133,18 +142,18 @@ class TrainingJob:
     def _run(self) -> None:
         try:
             replicas = replicas_of(self.request)
-            self._train(replicas, tf_configs(replicas, _free_addresses(len(replicas))))
+            self._train(replicas, cluster_variables(replicas, _free_addresses(len(replicas))))
         except (UserError, InterruptedError, OSError) as error:
             self.error = str(error)
         self.state = "JOB_STATE_FAILED" if self.error else "JOB_STATE_SUCCEEDED"
 
-    def _train(self, replicas: Sequence[Replica], configs: Sequence[str]) -> None:
+    def _train(self, replicas: Sequence[Replica], clusters: Sequence[dict[str, str]]) -> None:
         """Runs all replicas to their end; the first to fail ends the others."""
         logs = [self._logs.with_name(f"{self._logs.name}-{r.name}.log") for r in replicas]
         started = []
         try:
-            for replica, config, log in zip(replicas, configs, logs, strict=True):
-                variables = replica.variables | {"TF_CONFIG": config, "CLUSTER_SPEC": config}
+            for replica, cluster, log in zip(replicas, clusters, logs, strict=True):
+                variables = replica.variables | cluster
                 started.append(self._processes.start(replica.command, log, variables))
             with ThreadPoolExecutor(len(started)) as threads:
                 numbers = {

@@ -18,7 +18,7 @@ from google.oauth2.credentials import Credentials
 
 from common.errors import UserError
 from pipeline.rehearsal.buckets import Buckets
-from pipeline.rehearsal.custom_job import Replica, replicas_of, tf_configs
+from pipeline.rehearsal.custom_job import Replica, cluster_variables, replicas_of
 from pipeline.rehearsal.loopback import one_class_per_message
 from pipeline.rehearsal.processes import Processes
 from pipeline.rehearsal.vertex_service import Vertex
@@ -130,11 +130,21 @@ def test_a_job_with_an_output_directory_is_told_its_folders() -> None:
     assert chief.variables["AIP_TENSORBOARD_LOG_DIR"] == "gs://b/run/logs/"
 
 
-def test_tf_config_names_all_replicas() -> None:
-    replicas = [Replica("chief", 0, ["x"]), Replica("worker", 0, ["x"])]
-    chief, worker = map(json.loads, tf_configs(replicas, ["a:1", "b:2"]))
-    assert chief["cluster"] == worker["cluster"] == {"chief": ["a:1"], "worker": ["b:2"]}
-    assert worker["task"] == {"type": "worker", "index": 0}
+def test_each_replica_is_told_of_all_in_both_forms() -> None:
+    replicas = [
+        Replica("chief", 0, ["x"]),
+        Replica("worker", 0, ["x"]),
+        Replica("worker", 1, ["x"]),
+    ]
+    variables = cluster_variables(replicas, ["a:1", "b:2", "c:3"])
+    chief, _, worker = (json.loads(each["TF_CONFIG"]) for each in variables)
+    assert chief["cluster"] == worker["cluster"] == {"chief": ["a:1"], "worker": ["b:2", "c:3"]}
+    assert worker["task"] == {"type": "worker", "index": 1}
+    chief, _, worker = (json.loads(each["CLUSTER_SPEC"]) for each in variables)
+    pools = {"workerpool0": ["a:1"], "workerpool1": ["b:2", "c:3"]}
+    assert chief["cluster"] == worker["cluster"] == pools
+    assert chief["task"] == {"type": "workerpool0", "index": 0}
+    assert worker["task"] == {"type": "workerpool1", "index": 1}
 
 
 def test_a_model_that_is_deployed_becomes_a_version_in_a_folder(

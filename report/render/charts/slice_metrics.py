@@ -38,20 +38,29 @@ _NAME = 28
 _ROOM = 1.3
 """How far an axis goes beyond the largest value; intervals of tiny slices would stretch it."""
 
+_WHERE = {
+    False: "All were measured on this run's rows.",
+    True: "Circles were measured on this run's rows and compare directly; squares were published "
+    "on other rows and only tell the order of size.",
+}
+"""What the points of the reference models say, by whether any of them was published."""
+
 _KINDS = ("judged", "shown only", "too small to judge")
 
 
 def references(run: Slice, others: Sequence[Reference], wording: Wording) -> Figure:
     """This model's RMSE beside what it must beat."""
-    where = ("on this run's rows", "published")
+    measured = "on this run's rows"
+    published = any(not other.same_rows for other in others)
     own = Reference("this model", run.rmse.value, run.mae.value, "this run", same_rows=True)
     titles = [textwrap.fill(r.name, _NAME) for r in (own, *others)]
+    where = (measured, "published") if published else (measured,)
     lines = max(title.count("\n") for title in titles) + 1
     rows = [
         {
             "name": centred(title, lines),
             "rmse": r.rmse,
-            "where": where[not r.same_rows],
+            "where": measured if r.same_rows else "published",
             "source": r.source,
         }
         for title, r in zip(titles, (own, *others), strict=True)
@@ -78,8 +87,7 @@ def references(run: Slice, others: Sequence[Reference], wording: Wording) -> Fig
     return figure(
         "chart-references",
         "This model and what it must beat",
-        "Further left is better. Circles were measured on this run's rows and compare directly; "
-        "squares were published on other rows and only tell the order of size.",
+        "Further left is better. " + _WHERE[published],
         [rule_at(x=run.rmse.value, strokeDash=[3, 3]), points],
         height=(12 + LINE_HEIGHT * lines) * len(rows),
         key=where,

@@ -167,6 +167,16 @@ def test_references_stand_alone_where_nothing_was_evaluated() -> None:
     assert f"gradient-boosted tree 1.0291 0.8090 {DASH}" in _text(page, "verdict")
 
 
+def test_only_figures_that_were_published_are_called_so() -> None:
+    facts = example_facts.rich()
+    every = facts.verdict.references
+    here = tuple(other for other in every if other.same_rows)
+    for others, said in ((every, True), (here, False)):
+        page = render(replace(facts, verdict=replace(facts.verdict, references=others)))
+        spec = json.dumps(_specs(page)["chart-references"])
+        assert ("published" in spec) is said
+
+
 def test_another_table_is_spoken_of_in_its_own_words() -> None:
     page = render(example_facts.of_trips())
     markup = _markup(page)

@@ -56,6 +56,7 @@ class Containers:
 
     Args:
         job: The pipeline.
+        written: The same, as it would be sent to Vertex AI: what its cache goes by.
         processes: Starts them.
         buckets: Stand in for Cloud Storage.
         store: Knows what earlier ones made.
@@ -69,12 +70,14 @@ class Containers:
     def __init__(
         self,
         job: Job,
+        written: Job,
         processes: Processes,
         buckets: Buckets,
         store: Store,
         vertex: Vertex,
         logs: Path,
     ) -> None:
+        self._written = written
         self._root = f"{job.output_directory}/1/{job.name}-{logs.name}"
         self._processes = processes
         self._buckets = buckets
@@ -103,8 +106,7 @@ class Containers:
         """
         key = None
         if task.caches:
-            names = {name: [a.name for a in given] for name, given in inputs.items()}
-            key = cache_key([container.model_dump(), task.outputs, names, task.parameters])
+            key = self._cache_key(task.name, inputs)
             earlier = self._store.cached(key)
             if earlier is not None and self._still_there(earlier):
                 return State.CACHED, earlier
@@ -119,6 +121,13 @@ class Containers:
         self._update(outputs, output_file)
         self._store.add(outputs, key)
         return State.DONE, outputs
+
+    def _cache_key(self, name: str, inputs: Mapping[str, list[Artifact]]) -> str:
+        """What Vertex AI goes by: no content of files or tables, and no code in the image."""
+        task = self._written.tasks[name]
+        container = task.container.model_dump() if task.container else {}
+        given = {key: [artifact.name for artifact in found] for key, found in inputs.items()}
+        return cache_key([self._written.name, container, task.outputs, given, task.parameters])
 
     def _launch(self, task: Task, container: ContainerSpec, executor_input: Json) -> None:
         log = self._logs / f"{task.name}.log"

@@ -55,6 +55,7 @@ def rehearse(
     """
     root = root.resolve()
     environment = environment or Environment(root / "environment", ROOT)
+    written = Job(job)
     compiled = Job(replaced(job, source, environment.source / "setup.py"))
     rerun = compiled.downstream(from_task) if from_task else set(compiled.tasks)
     with sole_run(root, "--root"):
@@ -66,7 +67,7 @@ def rehearse(
         outcome = Rehearsed(logs.name, logs)
         processes = Processes(environment.variables(home), home)
         with Vertex(processes, buckets, root / "endpoints", logs) as vertex:
-            containers = Containers(compiled, processes, buckets, store, vertex, logs)
+            containers = Containers(compiled, written, processes, buckets, store, vertex, logs)
             runner = TaskRunner(compiled, rerun, containers, store, observer)
             observer.planned([ENVIRONMENT, *compiled.tasks])
             buckets.upload(uploads or {})

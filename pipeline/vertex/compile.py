@@ -23,15 +23,20 @@ from pipeline.vertex.vertex_settings import VertexSettings
 TRIED_ONCE = frozenset({"AnomalyGate", "Pusher"})
 """The gate fails for what the data is; and a push may have arrived although its task failed."""
 
+INGESTION = "BigQueryExampleGen"
+"""The task that reads the table."""
+
 Job = dict[str, Any]
 """A PipelineJob of Vertex AI, as JSON: `pipelineSpec`, `runtimeConfig`, `displayName`, `labels`."""
 
 
-def compile_job(settings: VertexSettings) -> Job:
+def compile_job(settings: VertexSettings, table_state: str = "") -> Job:
     """Compiles the pipeline.
 
     Args:
         settings: What the user chose.
+        table_state: A line that changes with the rows of the table. Without one, as for a schedule,
+            whose runs come later, the rows are read anew in every run.
 
     Returns:
         The job; the same for the same settings and code.
@@ -49,10 +54,13 @@ def compile_job(settings: VertexSettings) -> Job:
         use_pipeline_spec_2_1=True,
     )
     runner = tfx.orchestration.experimental.KubeflowV2DagRunner(config=config)
-    job = runner.run(create_pipeline(settings, vertex_engines(settings)), write_out=False)
+    pipeline = create_pipeline(settings, vertex_engines(settings, table_state))
+    job = runner.run(pipeline, write_out=False)
     job["labels"] = job["labels"] | settings.labels
     _restrict_resolvers(job["pipelineSpec"], settings.environment)
     _retry_tasks(job["pipelineSpec"], settings.task_retries)
+    if not table_state:
+        job["pipelineSpec"]["root"]["dag"]["tasks"][INGESTION].pop("cachingOptions", None)
     # A YAML file holds the spec alone, without the job's `runtimeConfig`.
     job["pipelineSpec"]["defaultPipelineRoot"] = settings.artifact_root
     return job

@@ -14,11 +14,12 @@ from pipeline.vertex.vertex_settings import VertexSettings
 X = tfx.extensions.google_cloud_ai_platform
 
 
-def vertex_engines(settings: VertexSettings) -> Engines:
+def vertex_engines(settings: VertexSettings, table_state: str = "") -> Engines:
     """What runs the pipeline on Vertex AI.
 
     Args:
         settings: What the user chose.
+        table_state: A line that changes with the rows of the table, if they are known.
 
     Returns:
         Engines that keep all they write under the run root.
@@ -36,6 +37,8 @@ def vertex_engines(settings: VertexSettings) -> Engines:
         trainer=Trainer,
         training_config=training_config(settings),
         pusher=pusher,
+        source=f"BigQuery, table {settings.table}{f', {table_state}' if table_state else ''}",
+        table_state=table_state,
     )
 
 

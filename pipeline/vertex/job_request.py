@@ -30,11 +30,12 @@ CODE = (
 """Modules that, with all they import of ours, make a run what it is."""
 
 
-def create_request(settings: VertexSettings) -> CreatePipelineJobRequest:
+def create_request(settings: VertexSettings, table_state: str = "") -> CreatePipelineJobRequest:
     """What starts a run.
 
     Args:
         settings: What the user chose.
+        table_state: As for `compile_job`.
 
     Returns:
         The request, with a job id that no other has.
@@ -43,15 +44,18 @@ def create_request(settings: VertexSettings) -> CreatePipelineJobRequest:
         UserError: If the schema file holds none.
     """
     return CreatePipelineJobRequest(
-        parent=settings.parent, pipeline_job=pipeline_job(settings), pipeline_job_id=new_id()
+        parent=settings.parent,
+        pipeline_job=pipeline_job(settings, table_state),
+        pipeline_job_id=new_id(),
     )
 
 
-def pipeline_job(settings: VertexSettings) -> PipelineJob:
+def pipeline_job(settings: VertexSettings, table_state: str = "") -> PipelineJob:
     """The run itself, as it is also put on a schedule.
 
     Args:
         settings: What the user chose.
+        table_state: As for `compile_job`.
 
     Returns:
         The compiled pipeline, with who runs it and the labels.
@@ -59,7 +63,7 @@ def pipeline_job(settings: VertexSettings) -> PipelineJob:
     Raises:
         UserError: If the schema file holds none.
     """
-    compiled = compile_job(settings)
+    compiled = compile_job(settings, table_state)
     job: dict[str, Any] = {
         "displayName": compiled["displayName"],
         "pipelineSpec": compiled["pipelineSpec"],

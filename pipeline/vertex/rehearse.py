@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from common.errors import UserError
+from data.source import open_source
 from data.table import TABLE
 from pipeline.cli.console import Progress, shortened, show_places
 from pipeline.cli.interrupts import Interrupts
@@ -54,14 +55,16 @@ def _rehearsed(
     from pipeline.vertex.compile import compile_job
     from pipeline.vertex.engines import schema_uri
 
-    job = compile_job(settings)
+    source = str(TABLE.sample) if options.source == SAMPLE else options.source
+    # As `submit` asks BigQuery.
+    job = compile_job(settings, f"rehearsed on rows {open_source(source).fingerprint()[:16]}")
     console.print(Text("Here, these are replaced:", "dim"))
     for each in replacements(job):
         console.print(Text(f"  {each.service}: ").append(each.stand_in, "dim"), soft_wrap=True)
     return rehearse(
         job,
         options.root,
-        source=str(TABLE.sample) if options.source == SAMPLE else options.source,
+        source=source,
         observer=progress,
         from_task=options.from_,
         uploads={schema_uri(settings): settings.schema_file},

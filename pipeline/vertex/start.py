@@ -14,6 +14,7 @@ from pipeline.vertex.cloud import CALL, Cloud
 from pipeline.vertex.engines import schema_uri
 from pipeline.vertex.follow import run_page
 from pipeline.vertex.job_request import create_request
+from pipeline.vertex.table_state import TableState, read_table_state
 from pipeline.vertex.vertex_settings import VertexSettings
 
 
@@ -29,10 +30,11 @@ def start(settings: VertexSettings, cloud: Cloud, console: Console) -> str:
         The job id.
 
     Raises:
-        UserError: If the schema file holds none, or there is no bucket for it.
+        UserError: If the schema file holds none, or there is no bucket for it, or no table.
         google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
     """
-    request = create_request(settings)
+    table = read_table_state(settings, cloud) if settings.cache else TableState()
+    request = create_request(settings, table.text)
     job_id = request.pipeline_job_id
     upload_schema(settings, cloud)
     # No other run has this id: where there is one, an earlier attempt got there and its answer got
@@ -41,6 +43,8 @@ def start(settings: VertexSettings, cloud: Cloud, console: Console) -> str:
         cloud.pipelines.create_pipeline_job(request, **CALL)
     console.print(Text(TABLE.pipeline, "bold").append(f" run {job_id} on Vertex AI", "none"))
     console.print(f"  {run_page(settings, job_id)}", soft_wrap=True)
+    if table.reason:
+        console.print(f"  It reads all rows anew, since {table.reason}.", soft_wrap=True)
     return job_id
 
 

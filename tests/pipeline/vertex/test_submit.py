@@ -30,7 +30,14 @@ RUNS = "/v1/projects/my-project/locations/us-central1/pipelineJobs"
 TASKS = ("BigQueryExampleGen", "StatisticsGen", "Transform", "Trainer", "Evaluator", "Pusher")
 
 
-def accept(google: GoogleCloud) -> None:
+TABLE = "/bigquery/v2/projects/bigquery-public-data/datasets/samples/tables/natality"
+STATE = "last changed 2026-01-01T06:00:00.000+00:00, 137,826,763 rows"
+
+
+def accept(google: GoogleCloud, **table: Any) -> None:
+    """Takes runs, and tells of the table."""
+    told = {"type": "TABLE", "lastModifiedTime": "1767247200000", "numRows": "137826763"}
+    google.on(f"GET {TABLE}", told | table)
     google.on(
         f"POST {RUNS}", lambda r: {**r.body, "name": f"{RUNS[4:]}/{r.query['pipelineJobId'][0]}"}
     )
@@ -76,8 +83,8 @@ def test_a_run_is_created_with_who_runs_it_and_what_ran(
 ):
     accept(google)
     assert main([*online, "--labels", "team=paediatrics", "submit"]) == 0
-    (request,) = google.requests
-    assert (request.method, request.path) == ("POST", RUNS)
+    (request,) = google.asked("POST .*")
+    assert request.path == RUNS
     assert request.token
     (job_id,) = request.query["pipelineJobId"]
     assert re.fullmatch(r"natality-\d{8}-\d{6}-[0-9a-f]{4}", job_id)
@@ -115,7 +122,7 @@ def test_the_request_is_that_of_the_client_library_s_own_class(
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", buckets)
     monkeypatch.setattr(resource_manager_utils, "get_project_number", lambda *_, **__: "0")
     file = tmp_path / "job.json"
-    file.write_text(json.dumps(compile_job(vertex_settings())))
+    file.write_text(json.dumps(compile_job(vertex_settings(), STATE)))
     aiplatform.init(
         project="my-project",
         location="us-central1",
@@ -123,7 +130,7 @@ def test_the_request_is_that_of_the_client_library_s_own_class(
         api_transport="rest",
         credentials=AnonymousCredentials(),
     )
-    ours = google.requests[0].body
+    ours = google.requests[1].body
     job = aiplatform.PipelineJob(
         display_name=ours["displayName"],
         template_path=str(file),
@@ -131,9 +138,74 @@ def test_the_request_is_that_of_the_client_library_s_own_class(
         failure_policy="fast",
     )
     job.submit(service_account=ours["serviceAccount"])
-    theirs = google.requests[1]
+    theirs = google.requests[2]
     assert theirs.body == ours
-    assert theirs.path == google.requests[0].path
+    assert theirs.path == google.requests[1].path
+
+
+def ingestion(request: Request) -> tuple[set[str], bool]:
+    """Of a run that was asked for: how its queries begin, and whether rows are reused."""
+    task = request.body["pipelineSpec"]["root"]["dag"]["tasks"]["BigQueryExampleGen"]
+    config = json.loads(task["inputs"]["parameters"]["input_config"]["runtimeValue"]["constant"])
+    queries = [split["pattern"] for split in config["splits"]]
+    return {query.splitlines()[0] for query in queries}, "cachingOptions" in task
+
+
+def test_rows_are_reused_as_long_as_the_table_is_the_same(
+    google: GoogleCloud, online: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+):
+    accept(google)
+    assert main([*online, "submit"]) == 0
+    accept(google, lastModifiedTime="1767247200001", numRows="137826764")
+    assert main([*online, "submit"]) == 0
+    first, second = google.asked(f"POST {RUNS}")
+    assert ingestion(first) == ({f"-- {STATE}"}, True)
+    later = "-- last changed 2026-01-01T06:00:00.001+00:00, 137,826,764 rows"
+    assert ingestion(second) == ({later}, True)
+    assert "anew" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ({"type": "VIEW"}, "bigquery-public-data.samples.natality is no table but VIEW"),
+        ({"type": "EXTERNAL"}, "bigquery-public-data.samples.natality is no table but EXTERNAL"),
+        ({"streamingBuffer": {"estimatedRows": "7"}}, "rows are just being streamed into"),
+    ],
+)
+def test_rows_are_read_anew_where_nobody_tells_whether_they_changed(
+    google: GoogleCloud,
+    online: tuple[str, ...],
+    capfd: pytest.CaptureFixture[str],
+    table: dict[str, Any],
+    reason: str,
+):
+    accept(google, **table)
+    assert main([*online, "submit"]) == 0
+    (request,) = google.asked(f"POST {RUNS}")
+    comments, reused = ingestion(request)
+    assert not reused
+    assert not any("last changed" in comment for comment in comments)
+    assert f"It reads all rows anew, since {reason}" in capfd.readouterr().out
+
+
+def test_a_table_that_only_the_run_s_account_may_read_is_read_anew(
+    google: GoogleCloud, online: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+):
+    accept(google)
+    google.on(f"GET {TABLE}", refusal(403, "Access Denied: Table", "PERMISSION_DENIED"))
+    assert main([*online, "submit"]) == 0
+    assert not ingestion(google.requests[-1])[1]
+    assert "since you may not look at bigquery-public-data.samples" in capfd.readouterr().out
+
+
+def test_no_run_is_started_on_a_table_that_is_not_there(
+    google: GoogleCloud, online: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+):
+    accept(google)
+    assert main([*online, "--table", "my-project.births.none", "submit"]) == 1
+    assert "There is no table my-project.births.none." in capfd.readouterr().err
+    assert not google.asked("POST .*")
 
 
 def test_a_dry_run_prints_the_request_and_sends_nothing(
@@ -143,6 +215,7 @@ def test_a_dry_run_prints_the_request_and_sends_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ):
     accept(google)
+    online = (*online, "--no-cache")  # So that the table need not be asked about.
     assert main([*online, "submit"]) == 0
     (sent,) = google.requests
     capfd.readouterr()
@@ -164,9 +237,10 @@ def test_an_answer_that_got_lost_starts_no_second_run(
     google: GoogleCloud, online: tuple[str, ...], capfd: pytest.CaptureFixture[str]
 ):
     answers = [refusal(503, "try again", "UNAVAILABLE"), refusal(409, "exists", "ALREADY_EXISTS")]
+    accept(google)
     google.on(f"POST {RUNS}", lambda _: answers.pop(0))
     assert main([*online, "submit"]) == 0
-    first, second = (request.query["pipelineJobId"] for request in google.requests)
+    first, second = (request.query["pipelineJobId"] for request in google.asked(f"POST {RUNS}"))
     assert first == second
     assert "/pipelines/runs/" in capfd.readouterr().out
 
@@ -362,7 +436,9 @@ def test_what_vertex_ai_refuses_is_explained(
 def test_a_bucket_that_is_not_there_is_named(
     google: GoogleCloud, online: tuple[str, ...], capfd: pytest.CaptureFixture[str]
 ):
-    assert main([*online, "--run-root", "gs://nowhere-at-all/natality", "submit"]) == 1
+    assert (
+        main([*online, "--run-root", "gs://nowhere-at-all/natality", "--no-cache", "submit"]) == 1
+    )
     told = capfd.readouterr().err
     assert "There is no bucket nowhere-at-all." in told
     assert "gcloud storage buckets create gs://nowhere-at-all --project my-project" in told

@@ -79,6 +79,21 @@ Feature = Category | Number
 
 
 @dataclass(frozen=True)
+class Contradiction:
+    """Words of several categories that no example has together, so nothing is learned of them.
+
+    Attributes:
+        words: By name of a category, the words that contradict those of the others.
+        why: Why nobody can know both, a clause.
+        cure: What to change in a request that has them, a sentence.
+    """
+
+    words: tuple[tuple[str, tuple[str, ...]], ...]
+    why: str
+    cure: str
+
+
+@dataclass(frozen=True)
 class Label:
     """What is predicted.
 
@@ -91,6 +106,9 @@ class Label:
         noun: What one calls it in a sentence, such as `price`.
         too_high: What a prediction above the truth is, such as `too dear`.
         too_low: What a prediction below the truth is, such as `too cheap`.
+        plausible_mean: Between what the mean over many examples lies, whoever collected them; a
+            mean elsewhere, as of another unit, stops a run. None for no bound.
+        plausible_spread: The same of the standard deviation.
     """
 
     name: str
@@ -101,6 +119,8 @@ class Label:
     noun: str
     too_high: str = "too high"
     too_low: str = "too low"
+    plausible_mean: tuple[float, float] | None = None
+    plausible_spread: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

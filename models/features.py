@@ -16,6 +16,7 @@ from models.declaration import (
     Band,
     Calendar,
     Category,
+    Contradiction,
     Cross,
     Feature,
     Group,
@@ -33,6 +34,9 @@ LABEL = Label(
     noun="weight",
     too_high="too heavy",
     too_low="too light",
+    # Of real births a year, 7.2 to 7.4 and 1.2 to 1.4. In kilograms they have 3.3 and 0.6.
+    plausible_mean=(6.0, 8.5),
+    plausible_spread=(0.8, 2.0),
 )
 
 FEATURES: tuple[Feature, ...] = (
@@ -92,6 +96,15 @@ FEATURES: tuple[Feature, ...] = (
 COPIES_DIFFER_IN = ("is_male", "plurality")
 """Features in which the examples made of one record differ: of each birth the query makes one with
 what an ultrasound tells and one without. Empty where a record gives one example."""
+
+CONTRADICTIONS: tuple[Contradiction, ...] = (
+    Contradiction(
+        (("is_male", ("True", "False")), ("plurality", ("Multiple(2+)",))),
+        "the ultrasound that tells the sex tells the number of babies too",
+        "Give the number in plurality, or leave is_male out.",
+    ),
+)
+"""Words that no example has together: a request that has them is refused."""
 
 CROSSES: tuple[Cross, ...] = (
     Cross(("mother_age", "gestation_weeks"), buckets=4_000),

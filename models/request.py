@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from common.errors import UserError
@@ -77,15 +77,46 @@ def check_request(fields: Mapping[str, Any]) -> Request:
         A value for every feature.
 
     Raises:
-        RequestError: If a field is unknown, missing, of the wrong type or out of range.
+        RequestError: If a field is unknown, missing, of the wrong type or out of range, or two
+            contradict each other.
     """
     for name in fields:
         if all(name != feature.name for feature in declared.FEATURES):
             raise unknown_field(name)
-    return {
+    request = {
         feature.name: check_value(feature, fields.get(feature.name))
         for feature in declared.FEATURES
     }
+    for _, error in contradictions({name: [value] for name, value in request.items()}):
+        raise error
+    return request
+
+
+def contradictions(columns: Mapping[str, Sequence[object]]) -> Iterator[tuple[int, RequestError]]:
+    """Finds rows whose words contradict each other.
+
+    Args:
+        columns: Checked values by name of the feature, one a row.
+
+    Yields:
+        The index of a row, and what is wrong with it.
+    """
+    for contradiction in declared.CONTRADICTIONS:
+        sides = [(columns[name], frozenset(words)) for name, words in contradiction.words]
+        if any(words.isdisjoint(values) for values, words in sides):
+            continue  # As nearly always; it saves looking at each row.
+        for index, row in enumerate(zip(*(values for values, _ in sides), strict=True)):
+            if all(word in words for word, (_, words) in zip(row, sides, strict=True)):
+                given = " and ".join(
+                    f"{name} {json.dumps(word)}"
+                    for word, (name, _) in zip(row, contradiction.words, strict=True)
+                )
+                yield (
+                    index,
+                    RequestError(
+                        f"Nobody knows both {given}: {contradiction.why}.", contradiction.cure
+                    ),
+                )
 
 
 def unknown_field(name: str) -> RequestError:

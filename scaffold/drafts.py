@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from models.declaration import UNKNOWN, Category, Hyperparameters, Number
+from models.declaration import UNKNOWN, Category, Hyperparameters, Label, Number
 from models.features import HYPERPARAMETERS
 from scaffold import sql
 from scaffold.identifiers import Names
@@ -44,7 +44,8 @@ def query(names: Names, rows: Rows, plan: Plan) -> str:
 def features(names: Names, plan: Plan, trial: Trial) -> str:
     """`models/features.py`."""
     declared = [planned.feature for planned in plan.features]
-    used: set[str] = {"Band", "Calendar", "Cross", "Feature", "Group", "Hyperparameters", "Label"}
+    used: set[str] = {"Band", "Calendar", "Contradiction", "Cross", "Feature", "Group"}
+    used |= {"Hyperparameters", "Label"}
     for feature in declared:
         used.add(type(feature).__name__)
         if isinstance(feature, Category) and UNKNOWN in feature.vocabulary:
@@ -54,7 +55,7 @@ def features(names: Names, plan: Plan, trial: Trial) -> str:
         pipeline=names.pipeline,
         imports=sorted(used, key=lambda name: (not name.isupper(), name)),
         unknown=UNKNOWN,
-        label=plan.label,
+        label=_with_plausible(plan.label, trial),
         features=declared,
         numbers=[f for f in declared if isinstance(f, Number)],
         crosses=trial.crosses,
@@ -62,6 +63,16 @@ def features(names: Names, plan: Plan, trial: Trial) -> str:
         slices=trial.slices,
         hyperparameters=dataclasses.asdict(_hyperparameters(trial)),
     )
+
+
+def _with_plausible(label: Label, trial: Trial) -> Label:
+    """The label, with a mean and a spread that other rows of the table may well have.
+
+    Another unit has others: it moves both by its factor.
+    """
+    mean = rounded(trial.mean - trial.spread), rounded(trial.mean + trial.spread)
+    spread = rounded(trial.spread / 1.5), rounded(trial.spread * 1.5)
+    return dataclasses.replace(label, plausible_mean=mean, plausible_spread=spread)
 
 
 def _hyperparameters(trial: Trial) -> Hyperparameters:

@@ -47,7 +47,8 @@ class Trial:
         examples: Number of examples by split.
         mean_rmse: Error on the eval split of always saying the mean of the train split.
         tree_rmse: The same of boosted trees on all features.
-        spread: Standard deviation of the label among the training examples.
+        mean: Mean of the label among the training examples.
+        spread: Its standard deviation there.
         importance: Share of the label's variance that each feature alone explains.
         crosses: Combinations that explain more than their parts.
         bands: Ranges of numbers to slice the evaluation by.
@@ -59,6 +60,7 @@ class Trial:
     examples: Mapping[str, int]
     mean_rmse: float
     tree_rmse: float
+    mean: float
     spread: float
     importance: Mapping[str, float]
     crosses: tuple[Cross, ...]
@@ -118,6 +120,7 @@ def run(
         examples={split: len(frame) for split, frame in frames.items()},
         mean_rmse=_rmse(mean_errors),
         tree_rmse=_rmse(errors),
+        mean=float(target.mean()),
         spread=float(target.std()),
         importance=importance,
         crosses=_crosses(frames, features, importance, label),

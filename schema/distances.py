@@ -9,6 +9,7 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from data.table import TABLE
+from models.features import LABEL
 from schema.findings import Finding
 from schema.statistics import Columns, Statistics, percent
 
@@ -72,16 +73,25 @@ def drift(
         split: Name of the split.
 
     Returns:
-        A warning per feature that differs by more than its comparator allows and chance explains:
-        what is observed may change, and only people can tell whether it should have.
+        A finding per column that differs by more than its comparator allows and chance explains: a
+        warning of a feature, as what is observed may change; an error of the label, as a model of
+        another label can't be compared with the baseline.
     """
     cure = (
         f"If the {TABLE.rows} were meant to change, nothing; if not, compare settings and source "
         "with those of the previous run. The bound is the drift_comparator in schema/schema.pbtxt."
     )
+    of_label = (
+        f"Compare source and unit of {LABEL.name} with those of the previous run. If it was meant "
+        "to change, run once with anomaly_severity 'never': the next run is compared with that "
+        "one. The bound is the drift_comparator in schema/schema.pbtxt."
+    )
     apart = _apart(DRIFT, (before, now), ("the previous run", "this run"), schema)
     return [
-        Finding(split, name, DRIFT, "warning", found, bound, cure) for name, found, bound in apart
+        Finding(split, name, DRIFT, "error", found, bound, of_label)
+        if name == LABEL.name
+        else Finding(split, name, DRIFT, "warning", found, bound, cure)
+        for name, found, bound in apart
     ]
 
 

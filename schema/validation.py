@@ -16,6 +16,7 @@ from tfx.dsl.io import fileio
 from data.query import SPLITS
 from schema.distances import drift, skew
 from schema.findings import NO_DATA, Finding, findings
+from schema.plausibility import implausible
 from schema.statistics import Statistics
 
 TRAIN = SPLITS[0]
@@ -38,12 +39,13 @@ def inspect(
         inferred: The inferred schema's path, to name the command that accepts the data.
 
     Returns:
-        Splits without examples; anomalies by split; skew between the splits; drift from the
-        previous run.
+        Splits without examples; anomalies and an implausible label by split; skew between the
+        splits; drift from the previous run.
     """
     found: list[Finding] = []
     for split, its_anomalies in anomalies.items():
         found += findings(its_anomalies, statistics[split], schema, split, inferred)
+        found += implausible(statistics[split], split)
     if TRAIN in statistics:
         for split in sorted(statistics.keys() - {TRAIN}):
             found += skew(statistics[TRAIN], statistics[split], schema, split)

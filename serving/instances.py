@@ -14,7 +14,7 @@ import numpy as np
 from common.errors import UserError
 from models.declaration import Category, Feature
 from models.features import FEATURES
-from models.request import RequestError, check_value, unknown_field
+from models.request import RequestError, check_value, contradictions, unknown_field
 
 Columns = Mapping[str, np.ndarray]
 """Values by name, each of shape [rows]."""
@@ -88,15 +88,17 @@ def row_count(columns: Columns) -> int:
 
 
 def _checked(columns: Mapping[str, list[Any]], wrong: _Wrong) -> Columns:
-    arrays = {}
+    checked = {}
     for feature in FEATURES:
         values = columns[feature.name]
         if not _as_declared(feature, values):
             values = list(_spelled_out(feature, values, wrong))
-        if not wrong:
-            arrays[feature.name] = _array(feature, values)
+        checked[feature.name] = values
     wrong.raise_any()
-    return arrays
+    for index, error in contradictions(checked):
+        wrong.add(index, error)
+    wrong.raise_any()
+    return {feature.name: _array(feature, checked[feature.name]) for feature in FEATURES}
 
 
 def _as_declared(feature: Feature, values: list[Any]) -> bool:

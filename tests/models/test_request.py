@@ -30,10 +30,14 @@ def allowed(feature: Category | Number) -> st.SearchStrategy:
     return whole | st.floats(feature.minimum, feature.maximum)
 
 
+def contradictory(fields: dict[str, Any]) -> bool:
+    return fields.get("is_male") in ("True", "False") and fields["plurality"] == "Multiple(2+)"
+
+
 VALID = st.fixed_dictionaries(
     {f.name: allowed(f) for f in FEATURES if f.required},
     optional={f.name: allowed(f) for f in FEATURES if not f.required},
-)
+).filter(lambda fields: not contradictory(fields))
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -210,3 +214,16 @@ def test_a_misspelt_field_gets_a_hint():
 
 def test_a_text_that_is_long_is_cut():
     assert len(refusal(with_value("plurality", json.dumps("x" * 100_000)))) < 500
+
+
+@pytest.mark.parametrize("sex", ["True", "False", True, False])
+def test_who_knows_the_sex_knows_the_number_of_babies(sex):
+    asked = KNOWN | {"is_male": sex, "plurality": "Multiple(2+)"}
+    word = json.dumps(str(sex))
+    assert refusal(json.dumps(asked)) == (
+        f'Nobody knows both is_male {word} and plurality "Multiple(2+)": the ultrasound that tells '
+        "the sex tells the number of babies too. Give the number in plurality, or leave is_male "
+        "out."
+    )
+    check_request(asked | {"is_male": None})
+    check_request(asked | {"plurality": "Twins(2)"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,18 @@ def test_bounds_lie_between_the_trees_and_the_mean(made):
     assert trial.tree_rmse < trial.bounds.max_rmse < trial.mean_rmse
     assert trial.bounds.max_rmse <= trial.bounds.max_slice_rmse
     assert set(trial.bounds.judged_slices) <= set(trial.slices)
+
+
+def test_the_label_has_bounds_that_another_unit_breaks(made):
+    folder, found = made
+    text = (folder / "models" / "features.py").read_text()
+    (declared,) = re.findall(r"plausible_mean=\((.*), (.*)\),", text)
+    low, high = map(float, declared)
+    mean, spread = found.trial.mean, found.trial.spread
+    assert (low, high) == pytest.approx((mean - spread, mean + spread), rel=0.01)
+    (declared,) = re.findall(r"plausible_spread=\((.*), (.*)\),", text)
+    assert float(declared[0]) < spread < float(declared[1])
+    assert not float(declared[0]) < 1.6 * spread < float(declared[1]), "miles instead of km"
 
 
 def test_a_cross_that_matters_is_found(made):

@@ -78,3 +78,12 @@ def test_other_methods_are_refused(served, method):
         response = served.request(method, address)
         assert response.status_code in (400, 404, 405)
         assert "error" in response.json()
+
+
+@pytest.mark.parametrize("address", ["/v1/models/model:predict", "/predict"])
+def test_a_row_that_contradicts_itself_is_refused_by_number(served: Any, address: str):
+    wrong = ROW | {"is_male": True, "plurality": "Multiple(2+)"}
+    answer = served.post(address, json={"instances": [ROW, wrong, ROW]})
+    assert answer.status_code == 400
+    assert "Row 1: Nobody knows both is_male" in answer.json()["error"]
+    assert "Row 0" not in answer.json()["error"]

@@ -20,11 +20,13 @@ from tfx.orchestration import metadata
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 from common.errors import UserError
+from models.declaration import Label
+from models.features import LABEL
 from pipeline.beam import RUNNER
 from pipeline.components import anomaly_gate as gate
 from pipeline.components.accepted_statistics import AcceptedStatistics
 from pipeline.components.resolvers import LatestAcceptedStrategy
-from schema import distances, findings
+from schema import distances, findings, plausibility
 from schema.validation import inspect, read_findings
 
 SCHEMA_FILE = Path(__file__).parents[3] / "schema" / "schema.pbtxt"
@@ -186,6 +188,57 @@ def test_a_split_without_examples_comes_first_and_stops_whatever_else_is_wrong(b
     assert findings.blocking(found, "never") == found[:1]
 
 
+def label_found(frame: pd.DataFrame, *, label: Label = LABEL) -> dict[str, findings.Finding]:
+    """What the declaration of the label alone has against some births, by kind."""
+    return {f.kind: f for f in plausibility.implausible(statistics(frame), "train", label)}
+
+
+class TestImplausibleLabel:
+    def test_kilograms_are_refused_without_any_run_before(self, good):
+        found = label_found(good.assign(weight_pounds=good["weight_pounds"] * 0.45359237))
+        assert set(found) == {plausibility.MEAN, plausibility.SPREAD}
+        mean = found[plausibility.MEAN]
+        assert (mean.severity, mean.feature) == ("error", "weight_pounds")
+        assert str(mean) == (
+            "error in train: weight_pounds: found a mean of 3.289 lb over 1,000 examples; expected "
+            "one from 6 to 8.5 lb."
+        )
+        assert "change plausible_mean of LABEL in models/features.py" in mean.cure
+        assert "change plausible_spread" in found[plausibility.SPREAD].cure
+
+    def test_in_a_run_they_are_found_beside_the_anomalies(self, good):
+        light = good.assign(weight_pounds=good["weight_pounds"] * 0.45359237)
+        stats = {"train": statistics(light), "eval": statistics(good)}
+        anomalies = {split: tfdv.validate_statistics(of, SCHEMA) for split, of in stats.items()}
+        found = inspect(anomalies, stats, {}, SCHEMA, "run/schema.pbtxt")
+        kinds = {(f.split, f.kind) for f in findings.blocking(found, "error")}
+        assert ("train", plausibility.MEAN) in kinds
+        assert ("eval", plausibility.MEAN) not in kinds
+
+    def test_one_value_everywhere_is_no_label(self, good):
+        found = label_found(good.assign(weight_pounds=7.25))
+        assert set(found) == {plausibility.CONSTANT}
+        assert found[plausibility.CONSTANT].severity == "error"
+        assert "found the one value 7.25 lb in all 1,000 examples" in str(
+            found[plausibility.CONSTANT]
+        )
+
+    def test_chance_explains_the_mean_of_a_few(self, good):
+        light = good.nsmallest(12, "weight_pounds")
+        assert light["weight_pounds"].mean() < 6
+        assert label_found(light) == {}
+
+    def test_a_label_of_which_nothing_is_declared_may_be_any_but_constant(self, good):
+        label = Label("weight_pounds", "", -1e9, 1e9, "a number", noun="number")
+        assert label_found(good.assign(weight_pounds=-good["weight_pounds"]), label=label) == {}
+        assert set(label_found(good.assign(weight_pounds=-3.0), label=label)) == {
+            plausibility.CONSTANT
+        }
+
+    def test_no_value_at_all_is_left_to_the_anomalies(self, good):
+        assert label_found(good.drop(columns="weight_pounds")) == {}
+
+
 class TestSkew:
     def test_two_samples_of_the_same_births_pass(self, good):
         other = statistics(births(200, seed=1))
@@ -227,6 +280,16 @@ class TestDrift:
         assert set(said) == {"gestation_weeks", "is_male"}
         assert "'Unknown' 5" in said["is_male"] and "100% of this run" in said["is_male"]
         assert {(f.kind, f.severity, f.split) for f in found} == {("DRIFT", "warning", "train")}
+
+    def test_another_label_stops_the_run(self, good):
+        later = good.assign(weight_pounds=good["weight_pounds"] * 0.45359237)
+        found = distances.drift(statistics(good), statistics(later), SCHEMA, "train")
+        assert [(f.feature, f.kind, f.severity) for f in found] == [
+            ("weight_pounds", "DRIFT", "error")
+        ]
+        assert "the mean 7.25 and 3.29" in found[0].found
+        assert "drift_comparator in schema/schema.pbtxt" in found[0].cure
+        assert findings.blocking(found, "error") == found
 
     def test_every_distance_is_told_with_its_bound(self, good):
         now = statistics(births(800, seed=3))

@@ -68,6 +68,7 @@ class Executor(BaseExecutor):
         with fileio.open(page.uri, "w") as file:
             file.write(render(facts))
         page.set_string_custom_property("outcome", facts.verdict.outcome)
+        page.set_string_custom_property("verdict", facts.verdict.sentence)
 
 
 def _lineage(connection: str, run_id: str) -> Lineage:

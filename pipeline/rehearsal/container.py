@@ -14,7 +14,7 @@ from pipeline.cli.status import State
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.image_environment import LOOPBACK
 from pipeline.rehearsal.processes import Processes, end_of
-from pipeline.rehearsal.replacements import talks_to_vertex
+from pipeline.rehearsal.replacements import WEBHOOK, talks_to_vertex
 from pipeline.rehearsal.spec import ContainerSpec, Job, Task
 from pipeline.rehearsal.store import Artifact, Outputs, Store, cache_key, new_name
 from pipeline.rehearsal.vertex_service import Vertex
@@ -30,21 +30,23 @@ class TaskFailed(UserError):  # noqa: N818, as one says it
 
     Args:
         task: The task.
-        what: What ended, and how, as one sentence.
+        how: How it ended, as the end of a sentence.
         end: The end of its log.
         log: The log.
 
     Attributes:
         task: The task.
+        how: How it ended.
         log: The log.
     """
 
-    def __init__(self, task: str, what: str, end: str, log: Path) -> None:
+    def __init__(self, task: str, how: str, end: str, log: Path) -> None:
         super().__init__(
-            f"{what} The end of its log:\n\n{end}\n",
+            f"{task} {how} The end of its log:\n\n{end}\n",
             f"The whole log is {log}. Once it is mended, --from {task} continues there.",
         )
         self.task = task
+        self.how = how
         self.log = log
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -78,7 +80,8 @@ class Containers:
         logs: Path,
     ) -> None:
         self._written = written
-        self._root = f"{job.output_directory}/1/{job.name}-{logs.name}"
+        self._run_id = f"{job.name}-{logs.name}"
+        self._root = f"{job.output_directory}/1/{self._run_id}"
         self._processes = processes
         self._buckets = buckets
         self._store = store
@@ -129,14 +132,39 @@ class Containers:
         given = {key: [artifact.name for artifact in found] for key, found in inputs.items()}
         return cache_key([self._written.name, container, task.outputs, given, task.parameters])
 
+    def tell_run(
+        self, states: Mapping[str, State], made: Mapping[str, Outputs], failure: TaskFailed | None
+    ) -> Json:
+        """Has Vertex AI know how the tasks ended, as it does when an exit handler runs.
+
+        Args:
+            states: Of the tasks that ended well.
+            made: What they made.
+            failure: The task that did not.
+
+        Returns:
+            The PipelineTaskFinalStatus.
+        """
+        details = [
+            {"taskName": name, "state": "SUCCEEDED", "outputs": _listed_outputs(made[name])}
+            for name in states
+        ]
+        status: Json = {"state": "FAILED" if failure else "SUCCEEDED", "error": {}}
+        if failure:
+            status["error"] = {"code": 9, "message": f"it {failure.how}"}
+            details.append({"taskName": failure.task, "state": "FAILED", "error": status["error"]})
+        name = self._vertex.add_run(self._run_id, details)
+        return {**status, "pipelineJobResourceName": name, "pipelineTaskName": "tfx-dag"}
+
     def _launch(self, task: Task, container: ContainerSpec, executor_input: Json) -> None:
         log = self._logs / f"{task.name}.log"
-        text = self._buckets.local(json.dumps(executor_input, ensure_ascii=False))
+        told = json.dumps(executor_input, ensure_ascii=False)
+        text = self._buckets.local(told).replace(WEBHOOK, self._vertex.webhook)
         command = [
             text if part == EXECUTOR_INPUT else self._buckets.local(part)
             for part in (*container.command, *container.args)
         ]
-        talks = talks_to_vertex(task.parameters)
+        talks = task.at_exit or talks_to_vertex(task.parameters)
         variables = {LOOPBACK: json.dumps(self._vertex.access())} if talks else {}
         self._vertex.task = task.name
         jobs = set(self._vertex.jobs)
@@ -150,7 +178,7 @@ class Containers:
         raise self._failed(task, f"{how}.", log)
 
     def _failed(self, task: Task, how: str, log: Path) -> TaskFailed:
-        return TaskFailed(task.name, f"{task.name} {how}", self._buckets.remote(end_of(log)), log)
+        return TaskFailed(task.name, how, self._buckets.remote(end_of(log)), log)
 
     def _update(self, outputs: Outputs, output_file: str) -> None:
         """Reads what the executor wrote about its outputs; it need not write anything."""
@@ -197,6 +225,19 @@ def _executor_input(
 
 def _listed(artifacts: list[Artifact]) -> Json:
     return {"artifacts": [artifact.model_dump() for artifact in artifacts]}
+
+
+def _listed_outputs(outputs: Outputs) -> Json:
+    """Outputs as Vertex AI tells of them."""
+    return {
+        key: {
+            "artifacts": [
+                {"name": a.name, "uri": a.uri, "schemaTitle": a.title, "metadata": a.metadata}
+                for a in made
+            ]
+        }
+        for key, made in outputs.items()
+    }
 
 
 def _filled(values: Json) -> Json:

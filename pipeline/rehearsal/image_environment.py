@@ -24,7 +24,7 @@ LOOPBACK = "REHEARSAL"
 
 _AT_START = "rehearsal_start"
 """Module of the containers' environment that each Python in it begins with."""
-_CUSTOMIZE = f"""\
+START = f"""\
 import json
 import os
 
@@ -124,7 +124,7 @@ class Environment:
         )
         (site_packages,) = self._venv.glob("lib/python*/site-packages")
         # By a .pth file: a sitecustomize.py may be hidden by the system's own.
-        (site_packages / f"{_AT_START}.py").write_text(_CUSTOMIZE, encoding="utf-8")
+        (site_packages / f"{_AT_START}.py").write_text(START, encoding="utf-8")
         (site_packages / f"{_AT_START}.pth").write_text(f"import {_AT_START}\n", encoding="utf-8")
 
     def _uv(self, *arguments: str) -> None:
@@ -154,7 +154,7 @@ class Environment:
             )
 
     def _digest(self, files: Iterator[Path] | list[Path]) -> str:
-        digest = hashlib.sha256(f"{sys.version} {_CUSTOMIZE}".encode())
+        digest = hashlib.sha256(f"{sys.version} {START}".encode())
         for file in files:
             if not file.is_file():
                 raise UserError(

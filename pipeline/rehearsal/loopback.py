@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.cloud import aiplatform
+from google.cloud import aiplatform, aiplatform_v1
 from google.cloud.aiplatform import gapic
 from google.oauth2.credentials import Credentials
 from google.protobuf import symbol_database
@@ -27,7 +27,8 @@ def lead_clients(address: str, token: str, buckets: str) -> None:
 
     runner._POLLING_INTERVAL_IN_SECONDS = 1  # Instead of 30.
     one_class_per_message()
-    gapic.JobServiceClient = _job_service(gapic.JobServiceClient, address, token)
+    gapic.JobServiceClient = _led(gapic.JobServiceClient, address, token)
+    aiplatform_v1.PipelineServiceClient = _led(aiplatform_v1.PipelineServiceClient, address, token)
     aiplatform.init(api_endpoint=address, api_transport="rest", credentials=Credentials(token))
     upload = aiplatform.Model.upload
 
@@ -51,8 +52,8 @@ def one_class_per_message() -> None:
             symbol_database.Default().RegisterMessage(message.pb())
 
 
-def _job_service(client: Any, address: str, token: str) -> Any:
-    class JobServiceClient(client):
+def _led(client: Any, address: str, token: str) -> Any:
+    class Led(client):
         def __init__(self, **kwargs: Any) -> None:
             kwargs |= {
                 "client_options": {"api_endpoint": address},
@@ -61,4 +62,4 @@ def _job_service(client: Any, address: str, token: str) -> Any:
             }
             super().__init__(**kwargs)
 
-    return JobServiceClient
+    return Led

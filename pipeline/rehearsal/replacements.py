@@ -15,11 +15,14 @@ from common.errors import UserError
 from data.source import open_source
 from pipeline.beam import in_process
 from pipeline.caching import code_fingerprint
+from pipeline.vertex.task_order import all_tasks
 
 BIGQUERY_EXECUTOR = "tfx.extensions.google_cloud_big_query.example_gen.executor.Executor"
 EMBEDDED_EXECUTOR = "pipeline.components.embedded_bigquery.Executor"
 VERTEX_TRAINER = "ai_platform_training_args"
 VERTEX_PUSHER = "ai_platform_serving_args"
+WEBHOOK = "https://rehearsal.invalid/webhook"
+"""Stands for the webhook until it is known where it answers here."""
 
 _CLASS = "--executor_class_path"
 _INVOCATION = "--json_serialized_invocation_args"
@@ -73,6 +76,11 @@ REPLACED = (
         lambda job: VERTEX_PUSHER in json.dumps(job),
     ),
     Replacement(
+        "the webhook that is told the end",
+        "nobody: what it would be told is kept in requests.jsonl",
+        lambda job: bool(list(_webhooks(job))),
+    ),
+    Replacement(
         "machine types, accelerators, service accounts, networks and retries",
         "nothing: this machine and its user, and no second try",
     ),
@@ -98,8 +106,10 @@ def replaced(job: Json, source: str, setup_file: Path) -> dict[str, Any]:
     job = copy.deepcopy(dict(job))
     for container in _containers(job):
         container["args"] = _beam_in_process(container.get("args", []), setup_file)
+    for webhook in _webhooks(job):
+        webhook["constant"] = WEBHOOK
     spec = job["pipelineSpec"]
-    for task in spec["root"]["dag"]["tasks"].values():
+    for task in all_tasks(spec).values():
         component = spec["components"][task["componentRef"]["name"]]
         executor = spec["deploymentSpec"]["executors"].get(component.get("executorLabel"), {})
         arguments = executor.get("container", {}).get("args", [])
@@ -156,6 +166,14 @@ def _containers(job: Json) -> Iterator[dict[str, Any]]:
     for executor in job["pipelineSpec"]["deploymentSpec"]["executors"].values():
         if "container" in executor:
             yield executor["container"]
+
+
+def _webhooks(job: Json) -> Iterator[dict[str, Any]]:
+    """The values of exit handlers' parameters of that name."""
+    for task in job["pipelineSpec"]["root"]["dag"]["tasks"].values():
+        parameter = task.get("inputs", {}).get("parameters", {}).get("webhook")
+        if "triggerPolicy" in task and parameter:
+            yield parameter["runtimeValue"]
 
 
 def _all_arguments(job: Json) -> Iterator[list[str]]:

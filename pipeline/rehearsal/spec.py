@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
@@ -43,8 +43,17 @@ class _Constant(_Message):
     constant: Any
 
 
+class _FinalStatus(_Message):
+    producer_task: str
+
+
 class _InputParameter(_Message):
-    runtime_value: _Constant
+    runtime_value: _Constant | None = None
+    task_final_status: _FinalStatus | None = None
+
+
+class _TriggerPolicy(_Message):
+    strategy: Literal["ALL_UPSTREAM_TASKS_COMPLETED"]
 
 
 class _Inputs(_Message):
@@ -69,6 +78,7 @@ class _TaskSpec(_Message):
     inputs: _Inputs = _Inputs()
     dependent_tasks: tuple[str, ...] = ()
     caching_options: _CachingOptions = _CachingOptions()
+    trigger_policy: _TriggerPolicy | None = None
     retry_policy: _RetryPolicy | None = None  # Not acted on: what fails here fails again.
 
 
@@ -80,8 +90,13 @@ class _OutputDefinitions(_Message):
     artifacts: dict[str, _OutputArtifact] = {}
 
 
+class _Dag(_Message):
+    tasks: dict[str, _TaskSpec]
+
+
 class _ComponentSpec(_Message):
-    executor_label: str
+    executor_label: str = ""
+    dag: _Dag | None = None
     input_definitions: dict[str, Any] = {}
     output_definitions: _OutputDefinitions = _OutputDefinitions()
 
@@ -111,10 +126,6 @@ class _DeploymentSpec(_Message):
     executors: dict[str, _Executor]
 
 
-class _Dag(_Message):
-    tasks: dict[str, _TaskSpec]
-
-
 class _Root(_Message):
     dag: _Dag
 
@@ -127,6 +138,11 @@ class _PipelineSpec(_Message):
     root: _Root
     components: dict[str, _ComponentSpec]
     deployment_spec: _DeploymentSpec
+
+    def task(self, name: str) -> _TaskSpec:
+        """A task, also of those that an exit handler waits for."""
+        dags = [self.root.dag, *(c.dag for c in self.components.values() if c.dag)]
+        return next(dag.tasks[name] for dag in dags if name in dag.tasks)
 
 
 class _RuntimeConfig(_Message):
@@ -146,6 +162,8 @@ class Task:
         container: What it runs; None for a resolver.
         filters: Of a resolver, the filter of each output.
         caches: Whether earlier outputs may be reused.
+        at_exit: Whether it runs whatever becomes of the tasks it waits for.
+        final_status: Its parameter that tells how those ended, if it has one.
     """
 
     name: str
@@ -156,6 +174,8 @@ class Task:
     container: ContainerSpec | None
     filters: Mapping[str, str]
     caches: bool
+    at_exit: bool = False
+    final_status: str | None = None
 
 
 class Job:
@@ -224,7 +244,7 @@ def artifact_title(artifact_type: Mapping[str, str]) -> str:
 
 
 def _task(name: str, upstream: list[str], spec: _PipelineSpec) -> Task:
-    task = spec.root.dag.tasks[name]
+    task = spec.task(name)
     component = spec.components[task.component_ref.name]
     executor = spec.deployment_spec.executors[component.executor_label]
     queries = executor.resolver.output_artifact_queries if executor.resolver else {}
@@ -233,11 +253,19 @@ def _task(name: str, upstream: list[str], spec: _PipelineSpec) -> Task:
         name=name,
         upstream=frozenset(upstream),
         inputs={k: (s.producer_task, s.output_artifact_key) for k, s in sources.items()},
-        parameters={k: p.runtime_value.constant for k, p in task.inputs.parameters.items()},
+        parameters={
+            k: p.runtime_value.constant
+            for k, p in task.inputs.parameters.items()
+            if p.runtime_value
+        },
         outputs={k: o.artifact_type for k, o in component.output_definitions.artifacts.items()},
         container=executor.container,
         filters={key: query.filter for key, query in queries.items()},
         caches=task.caching_options.enable_cache,
+        at_exit=task.trigger_policy is not None,
+        final_status=next(
+            (k for k, p in task.inputs.parameters.items() if p.task_final_status), None
+        ),
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from common.errors import UserError
 from pipeline.cli.status import Observer, State
-from pipeline.rehearsal.container import Containers
+from pipeline.rehearsal.container import Containers, TaskFailed
 from pipeline.rehearsal.filters import Filter
 from pipeline.rehearsal.outcome import Rehearsed
 from pipeline.rehearsal.spec import Job, Task
@@ -73,7 +75,7 @@ class TaskRunner:
         self._observer = observer
 
     def run(self, outcome: Rehearsed) -> None:
-        """Runs them; the first that fails is the last.
+        """Runs them; the first that fails is the last, but for an exit handler.
 
         Args:
             outcome: Gets how each ended.
@@ -89,13 +91,29 @@ class TaskRunner:
                     f"The latest rehearsal has no outputs of {task.name} to reuse.",
                     f"Rehearse without --from, or from {task.name}.",
                 )
-        for task in self._job.tasks.values():
-            state, made, seconds = observed(
-                self._observer, task.name, lambda task=task: self._run(task, before)
-            )
-            self.outputs[task.name] = made
-            self._store.ended(task.name, made)
-            outcome.states[task.name], outcome.seconds[task.name] = state, seconds
+        at_exit = [task for task in self._job.tasks.values() if task.at_exit]
+        try:
+            for task in self._job.tasks.values():
+                if not task.at_exit:
+                    self._observe(task, before, outcome)
+        except TaskFailed as failure:
+            for task in at_exit:
+                self._observe(self._told(task, outcome, failure), before, outcome)
+            raise
+        for task in at_exit:
+            self._observe(self._told(task, outcome), before, outcome)
+
+    def _observe(self, task: Task, before: Mapping[str, Outputs], outcome: Rehearsed) -> None:
+        state, made, seconds = observed(self._observer, task.name, lambda: self._run(task, before))
+        self.outputs[task.name] = made
+        self._store.ended(task.name, made)
+        outcome.states[task.name], outcome.seconds[task.name] = state, seconds
+
+    def _told(self, task: Task, outcome: Rehearsed, failure: TaskFailed | None = None) -> Task:
+        """An exit handler, told how the tasks ended."""
+        status = self._containers.tell_run(outcome.states, self.outputs, failure)
+        given = {task.final_status: json.dumps(status)} if task.final_status else {}
+        return replace(task, parameters={**task.parameters, **given})
 
     def _reuses(self, task: Task) -> bool:
         """Resolvers are asked again: that costs nothing."""

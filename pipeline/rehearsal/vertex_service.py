@@ -1,7 +1,8 @@
 """Answers on loopback what tasks ask of Vertex AI: training jobs, models and endpoints.
 
-Only what TFX's Trainer and Pusher ask for; the rest is answered with 501, which their clients turn
-into an error that stops the rehearsal.
+Only what TFX's Trainer and Pusher and our exit handler ask for; the rest is answered with 501,
+which their clients turn into an error that stops the rehearsal. It is also the webhook that is told
+how the run ended.
 """
 
 from __future__ import annotations
@@ -63,11 +64,13 @@ class Vertex:
         self._endpoints = endpoints
         self._logs = logs
         self._models: dict[str, Body] = {}
+        self._runs: dict[str, Body] = {}
         self._token = secrets.token_urlsafe()
         self._lock = threading.Lock()
         self._routes: list[tuple[str, str, Callable[..., Body]]] = [
             ("POST", rf"({_NAME})/customJobs", self._create_job),
             ("GET", rf"({_NAME}/customJobs/\d+)", self._get_job),
+            ("GET", rf"({_NAME}/pipelineJobs/[\w-]+)", self._get_run),
             ("POST", rf"({_NAME})/models:upload", self._upload_model),
             ("GET", rf"({_NAME}/models/\d+)(?:@\d+)?", self._get_model),
             ("POST", rf"({_NAME})/endpoints", self._create_endpoint),
@@ -93,6 +96,27 @@ class Vertex:
             "buckets": self._buckets.folder,
         }
 
+    @property
+    def webhook(self) -> str:
+        """Where an exit handler posts; as with all webhooks, whoever knows it may."""
+        return f"{self._server.url}/webhook/{self._token}"
+
+    def add_run(self, run_id: str, task_details: list[Body]) -> str:
+        """Lets a run be asked about.
+
+        Args:
+            run_id: Its id.
+            task_details: How its tasks stand, as Vertex AI tells it.
+
+        Returns:
+            Its resource name.
+        """
+        name = f"projects/1/locations/us-central1/pipelineJobs/{run_id}"
+        details = {"taskDetails": task_details}
+        state = "PIPELINE_STATE_RUNNING"  # As long as the exit handler is.
+        self._runs[name] = {"name": name, "state": state, "jobDetail": details}
+        return name
+
     def _answer(self, request: Request) -> Answer:
         try:
             return 200, self._handle(request)
@@ -103,6 +127,9 @@ class Vertex:
         return status, {"error": {"code": status, "message": message}}
 
     def _handle(self, request: Request) -> Body:
+        if request.url == self.webhook and request.method == "POST":
+            self._keep({"task": self.task, "path": "/webhook", "body": request.get_json()})
+            return {}
         # Only our containers may start processes.
         authorization = request.headers.get("Authorization", "").encode()
         if not secrets.compare_digest(authorization, f"Bearer {self._token}".encode()):
@@ -131,6 +158,9 @@ class Vertex:
         job = _found(self.jobs, name)
         error = {"error": {"code": 13, "message": job.error}} if job.error else {}
         return {**job.request, **error, "name": name, "state": job.state}
+
+    def _get_run(self, name: str, _: Body, __: Mapping[str, str]) -> Body:
+        return _found(self._runs, name)
 
     def _upload_model(self, parent: str, body: Body, _: Mapping[str, str]) -> Body:
         # Rises with time, as the names of versions must.

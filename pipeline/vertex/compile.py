@@ -16,8 +16,9 @@ from pipeline.components.accepted_statistics import ACCEPTED
 from pipeline.pipeline import create_pipeline
 from pipeline.vertex.engines import vertex_engines
 from pipeline.vertex.entry_point import ENVIRONMENT
+from pipeline.vertex.notification import Notification
 from pipeline.vertex.options import Compile
-from pipeline.vertex.task_order import tasks_in_order
+from pipeline.vertex.task_order import all_tasks, tasks_in_order
 from pipeline.vertex.vertex_settings import VertexSettings
 
 TRIED_ONCE = frozenset({"AnomalyGate", "Pusher"})
@@ -55,12 +56,20 @@ def compile_job(settings: VertexSettings, table_state: str = "") -> Job:
     )
     runner = tfx.orchestration.experimental.KubeflowV2DagRunner(config=config)
     pipeline = create_pipeline(settings, vertex_engines(settings, table_state))
+    if settings.notify_webhook:
+        runner.set_exit_handler(
+            Notification(
+                final_status=tfx.orchestration.experimental.FinalStatusStr(),
+                webhook=settings.notify_webhook,
+                pipeline=pipeline.pipeline_info.pipeline_name,
+            )
+        )
     job = runner.run(pipeline, write_out=False)
     job["labels"] = job["labels"] | settings.labels
     _restrict_resolvers(job["pipelineSpec"], settings.environment)
     _retry_tasks(job["pipelineSpec"], settings.task_retries)
     if not table_state:
-        job["pipelineSpec"]["root"]["dag"]["tasks"][INGESTION].pop("cachingOptions", None)
+        all_tasks(job["pipelineSpec"])[INGESTION].pop("cachingOptions", None)
     # A YAML file holds the spec alone, without the job's `runtimeConfig`.
     job["pipelineSpec"]["defaultPipelineRoot"] = settings.artifact_root
     return job
@@ -83,7 +92,7 @@ def _restrict_resolvers(spec: Job, environment: str) -> None:
 def _retry_tasks(spec: Job, retries: int) -> None:
     """Has tasks tried again, each time after a longer pause, so that one outage ends no run."""
     executors = spec["deploymentSpec"]["executors"]
-    for name, task in spec["root"]["dag"]["tasks"].items():
+    for name, task in all_tasks(spec).items():
         component = spec["components"][task["componentRef"]["name"]]
         is_resolver = "container" not in executors[component["executorLabel"]]
         if retries and not is_resolver and name not in TRIED_ONCE:

@@ -21,12 +21,11 @@ from rich.console import Console
 from common.errors import UserError
 from pipeline.cli.console import Progress
 from pipeline.cli.status import Exit, State
+from pipeline.vertex import run_details
 from pipeline.vertex.cloud import TIMEOUT, Cloud
 from pipeline.vertex.failures import explain_task
 from pipeline.vertex.task_order import tasks_in_order
 from pipeline.vertex.vertex_settings import VertexSettings
-
-PAGES = "https://console.cloud.google.com"
 
 THROUGH_OUTAGES = retry.Retry(
     retry.if_exception_type(
@@ -94,19 +93,14 @@ def follow(
         return Exit.INTERRUPTED
     if job.state == PipelineState.PIPELINE_STATE_SUCCEEDED:
         minutes = (job.end_time - job.start_time).total_seconds() / 60  # type: ignore[operator]
-        blessed = _blessed(job)
+        details = list(_details(job, _tasks(job)))
+        blessed = run_details.blessed(details)
         verdict = {None: "", True: " The model is blessed.", False: " The model is not blessed."}
         console.print(f"\nThe run succeeded after {minutes:,.0f} minutes.{verdict[blessed]}")
+        if page := run_details.report_page(details):
+            console.print(f"  Report: {page}", soft_wrap=True, markup=False)
         return Exit.NOT_BLESSED if blessed is False else Exit.DONE
     raise _outcome(settings, job_id, job)
-
-
-def run_page(settings: VertexSettings, job_id: str) -> str:
-    """The page of a run in Google Cloud's console."""
-    return (
-        f"{PAGES}/vertex-ai/locations/{settings.region}/pipelines/runs/{job_id}"
-        f"?project={settings.project}"
-    )
 
 
 def _watch(cloud: Cloud, name: str, every: float, progress: Progress) -> PipelineJob:
@@ -150,31 +144,20 @@ def _seconds(task: PipelineTaskDetail) -> float:
     return max(0.0, (end - task.start_time).total_seconds())
 
 
-def _blessed(job: PipelineJob) -> bool | None:
-    """Whether the model was blessed, as far as Vertex AI tells."""
-    for task in _details(job, {"Evaluator"}):
-        for artifacts in task.outputs.values():
-            for artifact in artifacts.artifacts:
-                blessed = (artifact.metadata or {}).get("blessed")
-                if blessed is not None:
-                    return bool(blessed)
-    return None
-
-
 def _outcome(settings: VertexSettings, job_id: str, job: PipelineJob) -> UserError:
-    page = run_page(settings, job_id)
+    page = run_details.run_page(settings.project, settings.region, job_id)
     if job.state == PipelineState.PIPELINE_STATE_CANCELLED:
         return UserError(
             "The run was cancelled.",
             f"What its tasks have done is reused by the next run. The run: {page}",
         )
-    failed = [task for task in _details(job, _tasks(job)) if task.state == _Task.FAILED]
+    failed = run_details.failures(_details(job, _tasks(job)))
     if not failed:
         return UserError(
             f"The run failed: {job.error.message or 'Vertex AI does not say why'}.",
             f"{explain_task(job.error.message, settings.project)} The run: {page}",
         )
-    said = "; ".join(f"{t.task_name} failed: {t.error.message.rstrip('.')}" for t in failed)
+    said = run_details.failure_text(failed)
     logs = "".join(f" Its log: {link}" for t in failed if (link := _log_page(settings, t)))
     return UserError(
         f"{said}.",
@@ -188,5 +171,5 @@ def _log_page(settings: VertexSettings, task: PipelineTaskDetail) -> str | None:
     if not job:
         return None
     number = job.rpartition("/")[2]
-    place = f"{PAGES}/ai/platform/locations/{settings.region}"
+    place = f"{run_details.CONSOLE}/ai/platform/locations/{settings.region}"
     return f"{place}/training/{number}?project={settings.project}"

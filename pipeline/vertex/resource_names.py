@@ -105,6 +105,13 @@ Folder = Annotated[
 EndpointName = Annotated[
     str, matching(r"[\w -]{1,128}", "my-endpoint, at most 128 letters and digits")
 ]
+Webhook = Annotated[
+    str,
+    matching(
+        r"https://[^\s/]+/\S*|projects/[\w:.-]+/secrets/[\w-]+/versions/(\d+|latest)",
+        "https://chat.example.com/hooks/1, or projects/my-project/secrets/webhook/versions/latest",
+    ),
+]
 LabelKey = Annotated[str, matching(r"[a-z][a-z0-9_-]{0,62}", "team, in lower case")]
 LabelValue = Annotated[str, matching(r"[a-z0-9_-]{0,63}", "research, in lower case")]
 Cron = Annotated[str, AfterValidator(_check_cron)]

@@ -12,8 +12,8 @@ from common.errors import UserError
 from data.table import TABLE
 from pipeline.vertex.cloud import CALL, Cloud
 from pipeline.vertex.engines import schema_uri
-from pipeline.vertex.follow import run_page
 from pipeline.vertex.job_request import create_request
+from pipeline.vertex.run_details import run_page
 from pipeline.vertex.table_state import TableState, read_table_state
 from pipeline.vertex.vertex_settings import VertexSettings
 
@@ -42,7 +42,7 @@ def start(settings: VertexSettings, cloud: Cloud, console: Console) -> str:
     with contextlib.suppress(exceptions.Conflict):
         cloud.pipelines.create_pipeline_job(request, **CALL)
     console.print(Text(TABLE.pipeline, "bold").append(f" run {job_id} on Vertex AI", "none"))
-    console.print(f"  {run_page(settings, job_id)}", soft_wrap=True)
+    console.print(f"  {run_page(settings.project, settings.region, job_id)}", soft_wrap=True)
     if table.reason:
         console.print(f"  It reads all rows anew, since {table.reason}.", soft_wrap=True)
     return job_id

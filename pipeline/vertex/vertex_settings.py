@@ -31,7 +31,7 @@ class VertexSettings(Settings):
 
     model_config = SettingsConfigDict(cli_prog_name="vertex_runner.py", env_prefix=VERTEX_PREFIX)
     default_config = Path("vertex.toml")
-    incidental = Settings.incidental | {"addresses"}
+    incidental = Settings.incidental | {"addresses", "notify_webhook"}
 
     project: resource_names.Project = Field(
         description="Google Cloud project that runs all of it and pays, BigQuery included"
@@ -56,6 +56,11 @@ class VertexSettings(Settings):
     )
     labels: dict[resource_names.LabelKey, resource_names.LabelValue] = Field(
         {}, description="labels of all that costs money, as name=value"
+    )
+    notify_webhook: resource_names.Webhook | None = Field(
+        None,
+        description="who is told how each run ended: a webhook's address, or the version of a "
+        "secret that has it; by default, nobody",
     )
     addresses: dict[Service, Address] = Field(
         {},

@@ -31,11 +31,12 @@ run_root = "gs://my-bucket/natality"
 service_account = "runner@my-project.iam.gserviceaccount.com"
 image = "us-central1-docker.pkg.dev/my-project/natality/natality:1"
 labels = {team = "births"}
+notify_webhook = "projects/my-project/secrets/webhook/versions/latest"
 scale = "pair"
 scales.pair = {machine_type = "n2-standard-8", machines = 2}
 """
 RESOLVERS = {"PreviousStatistics", "Baseline-model-blessing-resolver", "Baseline-model-resolver"}
-LOOK_BACK = {"AnomalyGate", "Evaluator", "Pusher", "Report"}
+LOOK_BACK = {"AnomalyGate", "Evaluator", "Pusher", "Report", "Notification"}
 """Tasks that run again in a second, unchanged rehearsal: now there is a previous one."""
 BIRTHS = [
     {"mother_age": age, "gestation_weeks": week, "plurality": plurality}
@@ -181,6 +182,18 @@ def test_requests_are_those_that_vertex_would_get(folder: Folder, first: Ended) 
         "maxReplicaCount": 2,
     }
     assert deployment["trafficSplit"] == {"0": 100}
+
+
+def test_the_webhook_is_told_how_the_run_ended(folder: Folder, first: Ended) -> None:
+    *_, last = map(json.loads, (folder.logs / "requests.jsonl").read_text().splitlines())
+    assert (last["task"], last["path"]) == ("Notification", "/webhook")
+    said, verdict, pushed, report, run = last["body"]["text"].splitlines()
+    assert said == "natality-development: the run succeeded, and its model is blessed."
+    assert verdict.startswith("Blessed: RMSE ")
+    assert pushed.startswith("Pushed to: projects/my-project/locations/us-central1/models/")
+    page = report.removeprefix("Report: https://storage.cloud.google.com/")
+    assert (folder.path / "rehearsal" / "buckets" / page).exists()
+    assert run.endswith(f"/pipelines/runs/natality-development-{folder.logs.name}?project=1")
 
 
 def test_it_ends_with_a_page_that_tells_of_vertex(folder: Folder, first: Ended) -> None:

@@ -11,6 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from common.errors import UserError
 from pipeline.settings import ROOT
 from pipeline.vertex.check.check_result import CheckResult, LocalCheck, failed, not_asked, passed
+from pipeline.vertex.task_order import all_tasks
 from pipeline.vertex.vertex_settings import VertexSettings
 
 LOCK = ROOT / "requirements.lock"
@@ -32,7 +33,7 @@ def spec(settings: VertexSettings) -> CheckResult:
     from pipeline.vertex.compile import compile_job  # Loads TFX.
 
     try:
-        tasks = compile_job(settings)["pipelineSpec"]["root"]["dag"]["tasks"]
+        tasks = all_tasks(compile_job(settings)["pipelineSpec"])
     except UserError as error:
         return failed(error.cause, error.cure)
     return passed(f"compiles to {len(tasks)} tasks")

@@ -1,0 +1,68 @@
+"""What Vertex AI tells of a run: how its tasks ended, the verdict, the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from google.cloud.aiplatform_v1.types import PipelineTaskDetail
+
+CONSOLE = "https://console.cloud.google.com"
+FILES = "https://storage.cloud.google.com"
+"""Where a browser that is logged in sees objects of Cloud Storage."""
+
+Details = Iterable[PipelineTaskDetail]
+
+
+def run_page(project: str, region: str, job_id: str) -> str:
+    """The page of a run in Google Cloud's console."""
+    return f"{CONSOLE}/vertex-ai/locations/{region}/pipelines/runs/{job_id}?project={project}"
+
+
+def blessed(details: Details) -> bool | None:
+    """Whether the model was blessed; None if nothing judged it."""
+    answer = _property(details, "Evaluator", "blessed")
+    return None if answer is None else bool(answer)
+
+
+def verdict(details: Details) -> str | None:
+    """The sentence that the report begins with."""
+    return _property(details, "Report", "verdict")
+
+
+def pushed_to(details: Details) -> str | None:
+    """Where the model was pushed."""
+    return _property(details, "Pusher", "pushed_destination")
+
+
+def report_page(details: Details) -> str | None:
+    """Where a browser finds the report."""
+    for page in _artifacts(details, "Report"):
+        return page.uri.replace("gs://", f"{FILES}/", 1)
+    return None
+
+
+def failures(details: Details) -> list[PipelineTaskDetail]:
+    """The tasks that failed."""
+    return [task for task in details if task.state == PipelineTaskDetail.State.FAILED]
+
+
+def failure_text(failed: Details) -> str:
+    """Which tasks failed, and what Vertex AI says of each."""
+    return "; ".join(f"{t.task_name} failed: {t.error.message.rstrip('.')}" for t in failed)
+
+
+def _artifacts(details: Details, task_name: str) -> Iterator[Any]:
+    """What a task made; resolvers have artifacts of other runs."""
+    for task in details:
+        if task.task_name == task_name:
+            for made in task.outputs.values():
+                yield from made.artifacts
+
+
+def _property(details: Details, task_name: str, name: str) -> Any:
+    for artifact in _artifacts(details, task_name):
+        value = (artifact.metadata or {}).get(name)
+        if value is not None:
+            return value
+    return None

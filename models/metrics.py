@@ -25,7 +25,8 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
 from models.names import PREDICTION
-from models.slicing import RESAMPLING_GROUPS, resampling_groups, slices_of_rows
+from models.resampling import RESAMPLING_GROUPS, resampling_groups
+from models.slicing import slices_of_rows
 
 SUMS_KEY = "residual_sums"
 """Key of the extract that holds the sums by model name."""

@@ -1,33 +1,18 @@
-"""How the evaluation divides rows: into slices, and into groups for resampling."""
+"""Which slices rows are in, as the evaluation and the intervals divide them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from tensorflow_model_analysis.api.types import VarLenTensorValue
 
 from models import features as declared
 from models.declaration import UNKNOWN
 
-RESAMPLING_GROUPS = 100
-"""Groups into which records are dealt. With as many, intervals are as steady as if TFMA dealt
-records one by one."""
-
-
-def shared_by_copies() -> tuple[str, ...]:
-    """Columns in which the examples made of one record are alike, by which they are found.
-
-    Records that are alike in all of them also fall in one group; where a hundredth of 250,000 are,
-    that widens intervals by an eighth.
-    """
-    own = (f.name for f in declared.FEATURES if f.name not in declared.COPIES_DIFFER_IN)
-    return (declared.LABEL.name, *own, *declared.CONTEXT)
-
 
 def slices_of_rows(
-    features: dict[str, Any], keys: tuple[str, ...], rows: int
+    features: Mapping[str, Any], keys: tuple[str, ...], rows: int
 ) -> tuple[list[tuple], np.ndarray]:
     """Finds the slices of a batch.
 
@@ -48,11 +33,11 @@ def slices_of_rows(
     return found, places.reshape(-1)
 
 
-def slice_values(features: dict[str, Any], key: str, rows: int) -> np.ndarray:
+def slice_values(features: Mapping[str, Any], key: str, rows: int) -> np.ndarray:
     """The value of a slicing feature for each example of a batch.
 
     Args:
-        features: Raw columns by name, as TFMA extracts them.
+        features: Raw columns by name, as `dense` takes them.
         key: A column, or the name of a declared band or group.
         rows: Rows of the batch.
 
@@ -80,26 +65,12 @@ def _words(column: Any, rows: int) -> list[str]:
     return [UNKNOWN if word in ("", "nan") else word for word in words]
 
 
-def resampling_groups(features: dict[str, Any], rows: int) -> np.ndarray:
-    """Deals the records of a batch into groups.
-
-    Args:
-        features: Raw columns by name, as TFMA extracts them.
-        rows: Rows of the batch.
-
-    Returns:
-        The group of each row, `[batch]`; that of a record is the same in every batch and every run.
-    """
-    columns = pd.DataFrame({name: dense(features[name], rows) for name in shared_by_copies()})
-    hashes = pd.util.hash_pandas_object(columns, index=False).to_numpy()
-    return (hashes % RESAMPLING_GROUPS).astype(np.int64)
-
-
 def dense(column: Any, rows: int) -> np.ndarray:
-    """A column as TFMA extracts it, with one value a row.
+    """A column with one value a row.
 
     Args:
-        column: Dense, `[batch]` or `[batch, 1]`; sparse; or None, where a batch has no value of it.
+        column: Dense, `[batch]` or `[batch, 1]`; sparse, as TFMA has it; or None, where a batch has
+            no value of it.
         rows: Rows of the batch.
 
     Returns:
@@ -107,7 +78,7 @@ def dense(column: Any, rows: int) -> np.ndarray:
     """
     if column is None:
         return np.full(rows, np.nan)
-    if not isinstance(column, VarLenTensorValue):
+    if not hasattr(column, "indices"):  # As only TFMA's sparse values have.
         return np.asarray(column).reshape(-1)
     values = np.asarray(column.values)
     numeric = np.issubdtype(values.dtype, np.number)

@@ -31,7 +31,8 @@ from models.evaluation import eval_config
 from models.features import BANDS, LABEL, SLICES
 from models.metrics import FORMULAS, JUDGED
 from models.names import EXAMPLES, PREDICTION
-from models.slicing import RESAMPLING_GROUPS, resampling_groups, slice_values
+from models.resampling import RESAMPLING_GROUPS, resampling_groups
+from models.slicing import slice_values
 from pipeline.beam import RUNNER
 from schema.propose import SCHEMA_FILE
 

@@ -42,7 +42,8 @@ from models.evaluation import eval_config
 from models.history import read
 from models.names import EXAMPLES, PREDICTION, SERVING, TRANSFORM
 from models.request import RequestError, check_request, parse_request
-from models.slicing import resampling_groups, slice_values
+from models.resampling import resampling_groups
+from models.slicing import slice_values
 from models.task import Training, run_fn
 from pipeline.beam import RUNNER
 
@@ -78,7 +79,11 @@ TABLES = {
         groups=(Group("told", "pays", ((UNKNOWN, "no"),), "yes"),),
         slices=("pays", "distance", "told"),
     ),
-    "numbers": Table(features=(HOUR,), truth=lambda row: row["hour"] - 12),
+    "numbers": Table(
+        features=(HOUR,),
+        truth=lambda row: row["hour"] - 12,
+        label=Label("gain", "", -math.inf, math.inf, "what was left", "gain"),
+    ),
     "optional number": Table(
         features=(Number("miles", "", 0, 30, "how far", optional=True),),
         truth=lambda row: -20 if row["miles"] is None else row["miles"],

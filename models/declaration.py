@@ -100,8 +100,8 @@ class Label:
     Attributes:
         name: The column's name in the query and the schema, and the key of the answer.
         unit: Unit of the values, of predictions and of their errors; may be empty.
-        minimum: Smallest value allowed.
-        maximum: Largest value allowed.
+        minimum: Smallest value allowed, also of a prediction; `-math.inf` for none.
+        maximum: Largest value allowed, also of a prediction; `math.inf` for none.
         help: One line that says what it is.
         noun: What one calls it in a sentence, such as `price`.
         too_high: What a prediction above the truth is, such as `too dear`.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from models import features as declared
-from models.declaration import Category, Number
+from models.declaration import Category, Label, Number
 
 
 def categories() -> tuple[Category, ...]:
@@ -14,3 +16,11 @@ def categories() -> tuple[Category, ...]:
 def numbers() -> tuple[Number, ...]:
     """The declared columns with a magnitude, in order."""
     return tuple(f for f in declared.FEATURES if isinstance(f, Number))
+
+
+def label_digits(label: Label) -> int:
+    """Digits behind the point that tell errors apart: four below the label's whole range."""
+    spread = label.maximum - label.minimum
+    if math.isinf(spread):
+        spread = 16 * declared.HYPERPARAMETERS.label_scale  # About as many standard deviations.
+    return min(max(4 - math.floor(math.log10(spread)), 0), 8)

@@ -4,6 +4,9 @@ The wide half is linear in sparse features: every category, every bucket and eve
 weight of its own, so it memorises. The deep half is a small stack of dense layers over scaled
 numbers and embeddings, so it generalises to combinations it has not seen. Their outputs are added.
 See Cheng et al., "Wide & Deep Learning for Recommender Systems", 2016.
+
+Their sum is bent to stay within the label's declared range, in training as in serving: what is
+judged is what is answered.
 """
 
 # Keras and TensorFlow carry no types; the checker guesses those of parameters from their defaults.
@@ -11,15 +14,22 @@ See Cheng et al., "Wide & Deep Learning for Recommender Systems", 2016.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import tensorflow as tf
 import tensorflow_transform as tft
 import tf_keras as keras
 
 from models import autograph  # noqa: F401, for its effect
 from models import features as declared
-from models.declaration import Hyperparameters
+from models.declaration import Hyperparameters, Label
 from models.feature_kinds import categories, numbers
 from models.transform import bucket_name, quantile_name, unknown_name, z_score_name
+
+_BEND = 0.25
+"""How near an end of the label's range predictions begin to bend, as a share of the label's scale:
+near enough to change no others."""
 
 
 def input_sizes(transform: tft.TFTransformOutput) -> dict[str, int]:
@@ -55,7 +65,7 @@ def wide_and_deep(
 
     Returns:
         A model from `{name: [batch]}` (int64 indices, float32 z-scores) to `[batch, 1]` labels,
-        with the mean squared error as its loss.
+        with the mean squared error as its loss. Labels are within the declared range.
     """
     sparse = {name: keras.Input((), name=name, dtype=tf.int64) for name in sizes}
     dense = {name: keras.Input((), name=name) for name in map(z_score_name, numbers())}
@@ -64,6 +74,7 @@ def wide_and_deep(
     model = keras.experimental.WideDeepModel(
         keras.Model(inputs, _wide(sparse, dense, sizes, mean), name="wide"),
         keras.Model(inputs, _deep(sparse, dense, sizes, options), name="deep"),
+        activation=within_range(declared.LABEL, _BEND * options.label_scale),
     )
     model(inputs)  # Builds it, so that it can be saved before it has seen a batch.
     falling = keras.optimizers.schedules.CosineDecay(options.deep_learning_rate, training_steps)
@@ -81,6 +92,33 @@ def wide_and_deep(
         metrics=[keras.metrics.RootMeanSquaredError("rmse")],
     )
     return model
+
+
+def within_range(label: Label, bend: float) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Keeps predictions within the label's range.
+
+    A mere cut would end learning where a prediction is outside: there it has no slope.
+
+    Args:
+        label: What is predicted; an end of its range may be infinite.
+        bend: Distance from an end at which predictions begin to bend, in the label's unit.
+
+    Returns:
+        A function that leaves numbers well inside as they are, and rises everywhere.
+    """
+
+    def bounded(total: tf.Tensor) -> tf.Tensor:
+        # Beyond, the slope is next to nothing, and rounding would be all that is left.
+        total = tf.clip_by_value(total, label.minimum - 30 * bend, label.maximum + 30 * bend)
+        bent = total
+        if math.isfinite(label.minimum):
+            bent += bend * tf.math.softplus((label.minimum - total) / bend)
+        if math.isfinite(label.maximum):
+            bent -= bend * tf.math.softplus((total - label.maximum) / bend)
+        # Else rounding may leave a number a whisker outside.
+        return tf.clip_by_value(bent, label.minimum, label.maximum)
+
+    return bounded
 
 
 def _wide(sparse: dict, dense: dict, sizes: dict[str, int], mean: keras.layers.Layer) -> tf.Tensor:

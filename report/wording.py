@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from models import features
 from models.declaration import Label
+from models.feature_kinds import label_digits
 
 OVERALL = "all examples"
 
@@ -34,8 +34,7 @@ class Wording:
     @property
     def digits(self) -> int:
         """Digits behind the point that tell errors apart: four below the label's whole range."""
-        spread = self.label.maximum - self.label.minimum
-        return min(max(4 - math.floor(math.log10(spread)), 0), 8)
+        return label_digits(self.label)
 
     def title(self, name: str) -> str:
         """What people read for a column or a slicing feature."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from google.protobuf import text_format
@@ -60,14 +61,10 @@ def declared_feature(declared: Label | Feature) -> schema_pb2.Feature:
         feature.string_domain.CopyFrom(schema_pb2.StringDomain(name=declared.name, value=words))
     else:
         feature.type = schema_pb2.FLOAT
-        feature.float_domain.CopyFrom(
-            schema_pb2.FloatDomain(
-                min=declared.minimum,
-                max=declared.maximum,
-                disallow_nan=True,
-                disallow_inf=True,
-            )
-        )
+        ends = {"min": declared.minimum, "max": declared.maximum}
+        finite = {name: end for name, end in ends.items() if math.isfinite(end)}
+        domain = schema_pb2.FloatDomain(**finite, disallow_nan=True, disallow_inf=True)
+        feature.float_domain.CopyFrom(domain)
     if isinstance(declared, Label):
         feature.not_in_environment.append("SERVING")
     if isinstance(declared, Label) or declared.required:

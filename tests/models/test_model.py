@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import tf_keras as keras
 
 from models.dataset import training_dataset, transformed_chunks
 from models.features import CROSSES, HYPERPARAMETERS, LABEL
-from models.model import input_sizes, wide_and_deep
+from models.model import input_sizes, wide_and_deep, within_range
 
 MEAN = 7.2
 
@@ -70,6 +71,46 @@ def test_the_crosses_move_the_wide_half_only(network, batch, cross):
     np.testing.assert_array_equal(network.dnn_model(features), network.dnn_model(changed))
 
 
+def test_no_prediction_leaves_the_labels_range(sizes, batch, batches, monkeypatch):
+    """In a range that nearly every label is outside of, so that both ends are reached."""
+    narrow = dataclasses.replace(LABEL, minimum=7.0, maximum=7.5)
+    monkeypatch.setattr("models.features.LABEL", narrow)
+    keras.utils.set_random_seed(1)
+    network = wide_and_deep(sizes, MEAN, 100, HYPERPARAMETERS)
+    network.fit(batches, steps_per_epoch=100, verbose=0)
+    predictions = network(batch[0]).numpy()
+    assert predictions.min() == pytest.approx(7, abs=0.02)
+    assert predictions.max() == pytest.approx(7.5, abs=0.02)
+    assert predictions.min() >= 7
+    assert predictions.max() <= 7.5
+
+
+class TestWithinRange:
+    def test_numbers_well_inside_stay_as_they_are(self):
+        numbers = np.array([1.5, 7.2, 18.5], np.float32)
+        np.testing.assert_array_equal(within_range(LABEL, 0.1)(numbers), numbers)
+
+    def test_it_rises_also_beyond_the_ends_so_that_training_goes_on(self):
+        numbers = tf.constant([-0.5, 0, 0.5, 19.5, 20, 20.5])
+        with tf.GradientTape() as tape:
+            tape.watch(numbers)
+            bounded = within_range(LABEL, 0.1)(numbers)
+        assert (tape.gradient(bounded, numbers).numpy() > 0.001).all()
+        assert (np.diff(bounded.numpy()) > 0).all()
+
+    @pytest.mark.parametrize("number", [-1e30, -300.0, 300.0, 1e30])
+    def test_nothing_is_too_far_off(self, number):
+        expected = LABEL.minimum if number < 0 else LABEL.maximum
+        assert within_range(LABEL, 0.1)(tf.constant(number)) == expected
+
+    @pytest.mark.parametrize(("number", "minimum"), [(-300.0, 0.0), (-300.0, -math.inf)])
+    def test_a_range_may_be_open(self, number, minimum):
+        label = dataclasses.replace(LABEL, minimum=minimum, maximum=math.inf)
+        bounded = within_range(label, 0.1)
+        assert bounded(tf.constant(number)) == max(number, minimum)
+        assert bounded(tf.constant(1e6)) == 1e6
+
+
 def test_the_prediction_is_the_sum_of_both_halves(network, batch):
     features, label = batch
     network.fit(features, label, verbose=0)
@@ -106,12 +147,14 @@ def test_the_deep_rate_falls_to_zero_over_the_steps(network):
     assert rates[0] > rates[1] > rates[2] == pytest.approx(0)
 
 
-def test_a_label_in_another_unit_is_learned_alike(sizes, batch):
+def test_a_label_in_another_unit_is_learned_alike(sizes, batch, monkeypatch):
     features, label = batch
     predictions = []
     for scale in (1.0, 1000.0):
         keras.utils.set_random_seed(1)
         options = dataclasses.replace(HYPERPARAMETERS, label_scale=scale)
+        label_there = dataclasses.replace(LABEL, maximum=LABEL.maximum * scale)
+        monkeypatch.setattr("models.features.LABEL", label_there)
         network = wide_and_deep(sizes, MEAN * scale, 100, options)
         for _ in range(20):
             network.train_on_batch(features, label * scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from common.errors import UserError
 from common.files import write_atomically
 from models import features
-from models.declaration import Number
+from models.declaration import Label, Number
 from schema import propose
 from schema.draft import declared_feature
 
@@ -180,6 +181,12 @@ def test_a_feature_on_one_line_is_refused_not_lost():
 
 def declared(*names: str) -> dict[str, schema_pb2.Feature]:
     return {name: declared_feature(Number(name, "", 0, 9, f"the {name}")) for name in names}
+
+
+def test_an_open_range_has_no_bound_and_no_infinity():
+    domain = declared_feature(Label("gain", "", -math.inf, 9, "what was left", "gain")).float_domain
+    assert (domain.HasField("min"), domain.max) == (False, 9)
+    assert domain.disallow_inf
 
 
 def test_what_is_neither_declared_nor_in_the_data_goes_with_its_comment():

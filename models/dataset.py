@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from models import autograph  # noqa: F401, for its effect
 from models import features as declared
 from models.declaration import UNKNOWN, Category
+from models.transform import raw_value
 
 CHUNK = 16_384
 """Rows parsed and transformed at a time; where the cost per row stops falling."""
@@ -67,17 +69,45 @@ def transformed_chunks(
         label = features.pop(declared.LABEL.name)
         return features, label
 
-    names = sorted(name for pattern in files for name in tf.io.gfile.glob(pattern))
-    if not names:
-        raise FileNotFoundError(f"No examples match {list(files)}.")
-    records = tf.data.TFRecordDataset(
-        names, compression_type="GZIP" if names[0].endswith(".gz") else ""
-    )
+    records = _records(files)
     # Several workers divide each batch, not the files: there may be fewer of these than workers.
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     chunks = records.batch(chunk).map(transformed, num_parallel_calls=tf.data.AUTOTUNE)
     return chunks.with_options(options)
+
+
+def named_rows(
+    files: Sequence[str], transform: tft.TFTransformOutput, limit: int
+) -> dict[str, np.ndarray]:
+    """Reads raw examples as a caller would ask for them, with the label.
+
+    Args:
+        files: File names or patterns, as `transformed_chunks` takes them.
+        transform: The transform graph, which knows the raw columns.
+        limit: Most examples to read. ExampleGen shuffles, so the first are a fair sample.
+
+    Returns:
+        Columns by name, `[rows]`: features as `serving_default` takes them, and the label.
+    """
+
+    def named(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        raw = raw_features(serialized, transform, label=True)
+        columns = {f.name: raw_value(raw[f.name], f) for f in declared.FEATURES}
+        label = tf.cast(raw[declared.LABEL.name], tf.float32)
+        return columns | {declared.LABEL.name: tf.squeeze(label, axis=1)}
+
+    batches = list(_records(files).take(limit).batch(CHUNK).map(named).as_numpy_iterator())
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def _records(files: Sequence[str]) -> tf.data.TFRecordDataset:
+    names = sorted(name for pattern in files for name in tf.io.gfile.glob(pattern))
+    if not names:
+        raise FileNotFoundError(f"No examples match {list(files)}.")
+    return tf.data.TFRecordDataset(
+        names, compression_type="GZIP" if names[0].endswith(".gz") else ""
+    )
 
 
 def training_dataset(

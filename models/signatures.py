@@ -22,13 +22,18 @@ from models.declaration import UNKNOWN, Category, Feature
 from models.names import EXAMPLES, PREDICTION, SERVING, TRANSFORM
 
 
-def save(model: keras.Model, transform: tft.TFTransformOutput, path: str) -> None:
+def save(
+    model: keras.Model, transform: tft.TFTransformOutput, path: str
+) -> tf.types.experimental.GenericFunction:
     """Writes a SavedModel with the three signatures.
 
     Args:
         model: The trained network.
         transform: The transform graph; it becomes part of the SavedModel, vocabularies included.
         path: Folder to write.
+
+    Returns:
+        `serving_default`, to ask it without loading the SavedModel.
     """
     layer = transform.transform_features_layer()
     model.transform_layer = layer  # Tracked, so that its vocabularies are saved.
@@ -40,16 +45,18 @@ def save(model: keras.Model, transform: tft.TFTransformOutput, path: str) -> Non
     def serve_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return predicted(raw_features(examples, transform, label=False))
 
+    serving = _named(lambda values: predicted(raw_columns(values, transform)))
     model.save(
         path,
         save_format="tf",
         include_optimizer=False,
         signatures={
-            SERVING: _named(lambda values: predicted(raw_columns(values, transform))),
+            SERVING: serving,
             EXAMPLES: serve_examples,
             TRANSFORM: _named(lambda values: _transformed(layer, raw_columns(values, transform))),
         },
     )
+    return serving
 
 
 def _transformed(layer: keras.Model, raw: dict) -> dict[str, tf.Tensor]:

@@ -23,7 +23,7 @@ import tensorflow_transform as tft
 import tf_keras as keras
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from models import signatures
+from models import interpretation, signatures
 from models.callbacks import (
     BestWeights,
     CheckpointSchedule,
@@ -34,9 +34,10 @@ from models.callbacks import (
     clear_rest,
     write_atomically,
 )
-from models.dataset import training_dataset, transformed_chunks
+from models.dataset import named_rows, training_dataset, transformed_chunks
 from models.declaration import Hyperparameters
 from models.history import FILE, History, Parameters
+from models.interpretation import MOST_ROWS, interpret
 from models.model import input_sizes, wide_and_deep
 
 
@@ -128,7 +129,10 @@ def run_fn(fn_args: FnArgs) -> None:
             hyperparameters=asdict(options),
         )
         write_atomically(os.path.join(fn_args.model_run_dir, FILE), history.to_json())
-        signatures.save(exported, transform, fn_args.serving_model_dir)
+        answer = signatures.save(exported, transform, fn_args.serving_model_dir)
+        # Not the train split: there, answers are nearer the labels than they will be.
+        unseen = named_rows(fn_args.eval_files, transform, MOST_ROWS)
+        interpretation.write(interpret(answer, unseen), fn_args.serving_model_dir)
         clear_checkpoints(checkpoints)
     else:
         # The chief is still writing, and TFX takes a worker that leaves no model for failed.

@@ -71,7 +71,7 @@ def preprocessing_fn(inputs: Tensors) -> dict[str, tf.Tensor]:
     outputs: dict[str, tf.Tensor] = {}
     parts: dict[str, tf.Tensor] = {}
     for feature in declared.FEATURES:
-        value = _raw_value(inputs[feature.name], feature)
+        value = raw_value(inputs[feature.name], feature)
         if isinstance(feature, Category):
             outputs[feature.name] = tft.compute_and_apply_vocabulary(
                 value, num_oov_buckets=1, vocab_filename=feature.name, name=feature.name
@@ -103,8 +103,8 @@ def preprocessing_fn(inputs: Tensors) -> dict[str, tf.Tensor]:
     return outputs
 
 
-def _raw_value(tensor: tf.Tensor | tf.SparseTensor, feature: Feature) -> tf.Tensor:
-    """The column as a dense `[batch]`; what is missing is `UNKNOWN` or NaN."""
+def raw_value(tensor: tf.Tensor | tf.SparseTensor, feature: Feature) -> tf.Tensor:
+    """A column as parsed, as a dense `[batch]`; what is missing is `UNKNOWN` or NaN."""
     category = isinstance(feature, Category)
     if not category:
         tensor = tf.cast(tensor, tf.float32)  # Before it is filled: whole numbers have no NaN.

@@ -186,6 +186,55 @@ class Errors:
 
 
 @dataclass(frozen=True)
+class SliceCoverage:
+    """How many labels of a slice are within the model's intervals.
+
+    Attributes:
+        feature: Slicing feature; empty for all examples.
+        value: Its value; empty for all examples.
+        examples: How many are in it.
+        held: Share of the labels within, by level in percent.
+        width: Mean width of the intervals, by level.
+    """
+
+    feature: str
+    value: str
+    examples: int
+    held: Mapping[int, float]
+    width: Mapping[int, float]
+
+
+COVERAGE_TOLERANCE = 0.01
+"""How far the share of labels within may be from what is promised, over all examples."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Whether intervals that were found on the eval split hold on the test split.
+
+    Attributes:
+        learned_from: Examples of the eval split that they were found on.
+        slices: All examples of the test split that were read, then its slices.
+    """
+
+    learned_from: int
+    slices: tuple[SliceCoverage, ...]
+
+    @property
+    def overall(self) -> SliceCoverage:
+        """Over all examples."""
+        return self.slices[0]
+
+    @property
+    def kept(self) -> bool:
+        """Whether every level is within the tolerance of what it promises, over all examples."""
+        return all(
+            abs(held - level / 100) <= COVERAGE_TOLERANCE
+            for level, held in self.overall.held.items()
+        )
+
+
+@dataclass(frozen=True)
 class Distribution:
     """A column in one split, from TFDV's statistics.
 
@@ -369,6 +418,8 @@ class Facts:
         training: Section 5, second half.
         lineage: Section 6, without the report, which is under way while it is written.
         versions: Of Python and packages, by name.
+        coverage: Section 3, second half; None without a test split, or of a model without
+            intervals.
     """
 
     run_id: str
@@ -383,3 +434,4 @@ class Facts:
     training: History | None
     lineage: Lineage
     versions: dict[str, str]
+    coverage: Coverage | None = None

@@ -12,16 +12,17 @@ from dataclasses import replace
 import pandas as pd
 from tfx.dsl.io import fileio
 
-from models import history
+from models import history, interpretation
+from report.collect.coverage import measure
 from report.collect.data_quality import describe_data, find, read_split_statistics, row_counts
 from report.collect.example_rows import read_examples
 from report.collect.reference_models import compare_references
-from report.collect.residuals import group_errors, predict
+from report.collect.residuals import group_errors, predict, serving_folder
 from report.collect.run_artifacts import RunArtifacts
 from report.collect.slice_metrics import read_slices
 from report.collect.transform_graph import describe_transform
 from report.collect.verdict import reach_verdict
-from report.facts import Errors, Facts, Lineage, Transformed
+from report.facts import Coverage, Errors, Facts, Lineage, Transformed
 from report.run_info import RunInfo
 from report.wording import declared_wording
 
@@ -50,6 +51,7 @@ def collect_facts(
     slices = read_slices(run.evaluation.uri) if run.evaluation else ()
     evaluated = bool(slices) and {"train", "eval"} <= rows.keys() & examples.keys()
     wording = declared_wording()
+    errors, coverage = _measured(run, examples, rows)
     return Facts(
         run_id=run_id,
         made=datetime.datetime.now(datetime.timezone.utc),
@@ -65,7 +67,7 @@ def collect_facts(
             wording,
         ),
         slices=slices,
-        errors=_errors(run, examples, rows),
+        errors=errors,
         data=describe_data(run, statistics, findings, examples) if statistics else None,
         transformed=_transformed(run, examples),
         training=_training(run.training.uri) if run.training else None,
@@ -75,6 +77,7 @@ def collect_facts(
         ),
         versions={"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
+        coverage=coverage,
     )
 
 
@@ -82,13 +85,22 @@ def _failure(lineage: Lineage) -> str | None:
     return f"{lineage.failed} failed; the log has the whole story." if lineage.failed else None
 
 
-def _errors(
+def _measured(
     run: RunArtifacts, examples: Mapping[str, pd.DataFrame], rows: Mapping[str, int]
-) -> Errors | None:
-    if run.model is None or "eval" not in examples:
-        return None
-    predicted = predict(run.model.uri, examples["eval"])
-    return group_errors(examples["eval"], predicted, rows.get("eval", len(predicted)))
+) -> tuple[Errors | None, Coverage | None]:
+    """Where the model errs on the eval split, and whether its intervals hold on the test split."""
+    unlearned = {split: examples[split] for split in ("eval", "test") if split in examples}
+    if run.model is None or not unlearned:
+        return None, None
+    predicted = predict(run.model.uri, unlearned)
+    errors = coverage = None
+    if "eval" in predicted:
+        count = rows.get("eval", len(predicted["eval"]))
+        errors = group_errors(examples["eval"], predicted["eval"], count)
+    found = interpretation.read(serving_folder(run.model.uri))
+    if found and "test" in predicted:
+        coverage = measure(found.intervals, examples["test"], predicted["test"])
+    return errors, coverage
 
 
 def _transformed(run: RunArtifacts, examples: Mapping[str, pd.DataFrame]) -> Transformed | None:

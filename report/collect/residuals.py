@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -28,11 +28,18 @@ _MOST_VALUES = 60
 """Up to so many whole numbers have a group each; others are put together."""
 
 
-def predict(model_uri: str, examples: pd.DataFrame) -> np.ndarray:
-    """Asks a trained model for predictions in the label's unit, `[examples]`."""
-    path = posixpath.join(model_uri, "Format-Serving")
-    model = tf.saved_model.load(path)
-    signature = model.signatures[SERVING]
+def serving_folder(model_uri: str) -> str:
+    """Where a Model artifact has its SavedModel."""
+    return posixpath.join(model_uri, "Format-Serving")
+
+
+def predict(model_uri: str, examples: Mapping[str, pd.DataFrame]) -> dict[str, np.ndarray]:
+    """Asks a trained model for predictions in the label's unit, `[examples]` of each split."""
+    model = tf.saved_model.load(serving_folder(model_uri))
+    return {split: _answers(model.signatures[SERVING], its) for split, its in examples.items()}
+
+
+def _answers(signature: Callable[..., Mapping], examples: pd.DataFrame) -> np.ndarray:
     answers = []
     for start in range(0, len(examples), _BATCH):
         rows = examples.iloc[start : start + _BATCH]

@@ -133,6 +133,8 @@ def _figures(facts: Facts) -> dict[str, Any]:
             for i, (by, groups) in enumerate(errors.by.items(), start=1)
         ]
         figures["calibration"] = error_charts.calibration(errors.deciles, wording)
+    if facts.coverage:
+        figures["coverage"] = error_charts.coverage(facts.coverage, wording)
     if data:
         figures["rows"] = data_charts.rows_per_split(data.rows)
         figures["months"] = data_charts.calendar(data) if data.months else None

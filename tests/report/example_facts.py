@@ -10,6 +10,7 @@ from models.declaration import Bounds, Label
 from models.history import History, Parameters, Record
 from report.facts import (
     Artifact,
+    Coverage,
     CrossUse,
     Data,
     Distribution,
@@ -21,6 +22,7 @@ from report.facts import (
     Metric,
     Reference,
     Slice,
+    SliceCoverage,
     Transformed,
     Verdict,
     Violation,
@@ -134,6 +136,21 @@ def _errors() -> Errors:
         deciles=tuple(
             replace(group, mean_prediction=3.6 + i * 0.5, mean_label=3.55 + i * 0.507)
             for i, group in enumerate(deciles)
+        ),
+    )
+
+
+def _coverage() -> Coverage:
+    slices = [("", "", 12_266), *((feature, value, n) for feature, value, n, _ in _SLICES)]
+    return Coverage(
+        12_420,
+        tuple(
+            SliceCoverage(
+                *(feature, value, n),
+                held={80: 0.804 - 9 / (n + 80), 95: 0.948 + 2 / (n + 80)},
+                width={80: 2.64, 95: 4.01},
+            )
+            for feature, value, n in slices
         ),
     )
 
@@ -398,6 +415,7 @@ def rich(blessed: bool = False) -> Facts:
         training=_training(),
         lineage=_lineage(),
         versions={"python": "3.10.19", "tfx": "1.16.0", "tensorflow": "2.16.2"},
+        coverage=_coverage(),
     )
 
 
@@ -410,6 +428,7 @@ def without_baseline() -> Facts:
     return replace(
         facts,
         verdict=replace(facts.verdict, overall=overall, references=()),
+        coverage=None,
         slices=(overall, *(a_slice(*row, baseline=False) for row in _SLICES)),
         data=replace(
             facts.data,
@@ -450,6 +469,7 @@ def stopped() -> Facts:
         ),
         slices=(),
         errors=None,
+        coverage=None,
         data=replace(facts.data, findings=(finding,)),
         transformed=None,
         training=None,
@@ -468,6 +488,7 @@ def nothing() -> Facts:
         verdict=Verdict("failed", "The run failed.", stopped_by=("BigQueryExampleGen: no disk",)),
         slices=(),
         errors=None,
+        coverage=None,
         data=None,
         transformed=None,
         training=None,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from report.facts import ErrorGroup, Errors
+from report.facts import Coverage, ErrorGroup, Errors
 from report.render.charts.base import (
     ACCENT,
     AMOUNT,
@@ -21,6 +21,7 @@ from report.render.charts.base import (
     names,
     number_axis,
     rule_at,
+    series,
     tips,
 )
 from report.wording import Wording
@@ -129,6 +130,47 @@ def residuals(id: str, by: str, groups: Sequence[ErrorGroup], wording: Wording) 
         f"beyond zero, up or right, is predicted {wording.label.too_high}.",
         layers,
         height=height,
+    )
+
+
+def coverage(found: Coverage, wording: Wording) -> Figure:
+    """The share of labels within the intervals, by slice."""
+    levels = sorted(found.overall.held)
+    key = [f"{level}% intervals" for level in levels]
+    rows = [
+        {
+            "name": wording.slice_title(s.feature, s.value),
+            "held": 100 * s.held[level],
+            "of": f"{level}% intervals",
+            "width": s.width[level],
+            "examples": s.examples,
+        }
+        for s in found.slices
+        for level in levels
+    ]
+    axis = number_axis("examples whose interval holds, in percent", grid=True)
+    points = (
+        chart(rows)
+        .mark_point(size=70, filled=True, opacity=1)
+        .encode(
+            x=alt.X("held:Q", scale=alt.Scale(zero=False, padding=12), axis=axis),
+            y=names(rows),
+            tooltip=tips(
+                name="slice",
+                held="percent within|.1f",
+                width=f"{wording.in_unit('mean width')}|{AMOUNT}",
+                examples="examples|,",
+            ),
+            **series("of", key),
+        )
+    )
+    return figure(
+        "chart-coverage",
+        "How many intervals hold, by slice",
+        "Each shape should be on the dashed line of its level; in small slices chance moves it.",
+        [*(rule_at(x=level, color=INK, strokeDash=[3, 3]) for level in levels), points],
+        height=24 * len(found.slices),
+        key=key,
     )
 
 

@@ -166,6 +166,25 @@ class TestErrors:
         assert means == sorted(means)
 
 
+class TestCoverage:
+    def test_intervals_are_judged_on_births_that_made_none(self, first: Facts, births: Births):
+        coverage = first.coverage
+        assert coverage
+        assert coverage.learned_from == len(births["eval"])
+        assert coverage.overall.examples == len(births["test"])
+        assert coverage.overall.held == pytest.approx({80: 0.8, 95: 0.95}, abs=0.03)
+        assert coverage.overall.width[80] < coverage.overall.width[95]
+
+    def test_slices_add_up(self, first: Facts, births: Births):
+        assert first.coverage
+        by_sex = [s for s in first.coverage.slices if s.feature == "is_male"]
+        counts = Counter(b["is_male"] for b in births["test"])
+        assert {s.value: s.examples for s in by_sex} == counts
+        for level, held in first.coverage.overall.held.items():
+            within = sum(s.examples * s.held[level] for s in by_sex)
+            assert within == pytest.approx(held * len(births["test"]))
+
+
 def _group(groups: tuple[ErrorGroup, ...], label: str) -> ErrorGroup:
     return next(group for group in groups if group.label == label)
 
@@ -331,9 +350,11 @@ class TestLess:
         facts = collect_facts(replace(run, **two), self.info(runs), "first", Lineage())
         assert facts.data and set(facts.data.rows) == {"train", "eval"}
         assert set(facts.data.skew) == {"eval"}
+        assert facts.coverage is None
         assert facts.verdict == first.verdict
 
     def test_nothing_at_all(self, runs: Runs):
         facts = collect_facts(RunArtifacts(), self.info(runs), "empty", Lineage())
         assert facts.verdict.outcome == "not evaluated"
         assert facts.data is facts.errors is facts.transformed is facts.training is None
+        assert facts.coverage is None

@@ -102,6 +102,20 @@ def test_errors_and_data_are_told(page: str) -> None:
     assert "never filled in train 100%" in text
 
 
+def test_it_says_whether_intervals_hold(page: str) -> None:
+    text = _text(page, "errors")
+    assert "80.3% of the 80% intervals hold the weight and 94.8% of the 95% intervals" in text
+    assert "within a point of what they promise" in text
+    assert "under 28 weeks 92 75.2% 2.640 96.0% 4.010" in text
+    facts = example_facts.rich()
+    assert facts.coverage
+    overall = replace(facts.coverage.overall, held={80: 0.78, 95: 0.95})
+    far = replace(facts.coverage, slices=(overall, *facts.coverage.slices[1:]))
+    told = _text(render(replace(facts, coverage=far)), "errors")
+    assert "more than a point from what they promise" in told
+    assert "Intervals" not in _text(render(example_facts.nothing()), "errors")
+
+
 def test_transform_and_training_are_told(page: str) -> None:
     text = _text(page, "training")
     assert f"mother age {TIMES} gestation weeks 4,000 871 780 19.5% 19.0% 19.6% 21.0%" in text

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, Field
 from pydantic_settings import CliPositionalArg
 from rich.console import Console
 
 from common.errors import UserError
 from data.table import TABLE
+from models import interpretation
+from models.intervals import Intervals
 from models.judging import EXAMPLE_REQUEST
 from models.names import PREDICTION, SERVING
 from models.request import parse_request
@@ -43,15 +47,41 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
         UserError: If the request is not one, or as `predict`.
     """
     request = parse_request(options.request)  # Told before TensorFlow loads, if it is wrong.
-    prediction, damaged = predict(settings.serving_folder, request)
-    console.print(declared_wording().amount(prediction, more_digits=-1), highlight=False)
-    for version, reason in damaged.items():
+    answer = predict(settings.serving_folder, request)
+    console.print(_told(answer), highlight=False, soft_wrap=True)
+    for version, reason in answer.damaged.items():
         console.print(
             f"{version} can't be read ({reason}); an older version answered. Remove that folder.",
             markup=False,
             soft_wrap=True,
         )
     return 0
+
+
+def _told(answer: Answer) -> str:
+    """Such as `7.63 kg, 80% between 6.4 and 8.9`."""
+    wording = declared_wording()
+    told = wording.amount(answer.prediction, more_digits=-1)
+    if answer.interval is None:
+        return told
+    digits = max(wording.digits - 2, 0)
+    level, (low, high) = answer.interval
+    return f"{told}, {level}% between {low:,.{digits}f} and {high:,.{digits}f}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the newest version that can be read answers.
+
+    Attributes:
+        prediction: In the label's unit.
+        interval: Its narrowest interval: level in percent, and ends. None of a model without.
+        damaged: Newer versions that can't be read, and why.
+    """
+
+    prediction: float
+    interval: tuple[int, tuple[float, float]] | None = None
+    damaged: Mapping[Path, str] = field(default_factory=dict)
 
 
 def versions(folder: Path) -> Iterator[Path]:
@@ -68,15 +98,12 @@ def versions(folder: Path) -> Iterator[Path]:
     yield from sorted(whole, key=lambda version: int(version.name), reverse=True)
 
 
-def predict(folder: Path, request: Mapping[str, str | float]) -> tuple[float, dict[Path, str]]:
+def predict(folder: Path, request: Mapping[str, str | float]) -> Answer:
     """Makes one prediction with the newest version that can be read.
 
     Args:
         folder: Where versions of the model are pushed.
         request: A value for every feature, as `models.request` checks them.
-
-    Returns:
-        The prediction, in the label's unit; newer versions that can't be read, and why.
 
     Raises:
         UserError: If there is no pushed model, none that can be read, or it takes other features.
@@ -85,6 +112,7 @@ def predict(folder: Path, request: Mapping[str, str | float]) -> tuple[float, di
     for version in versions(folder):
         try:
             signature = _signature(version)
+            found = interpretation.read(str(version))
         # What is cut or damaged may fail in any way.
         except Exception as error:  # noqa: BLE001, told
             damaged[version] = type(error).__name__
@@ -96,7 +124,9 @@ def predict(folder: Path, request: Mapping[str, str | float]) -> tuple[float, di
                 f"declares ({', '.join(sorted(wanted.keys() ^ request.keys()))}).",
                 "Run local_runner.py, to train and push one on today's.",
             )
-        return _answer(signature, request), damaged
+        prediction = _prediction(signature, request)
+        intervals = found.intervals if found else None
+        return Answer(prediction, _narrowest(intervals, prediction, request), damaged)
     if damaged:
         raise UserError(
             f"No model in {folder} can be read: "
@@ -120,7 +150,18 @@ def _signature(version: Path) -> Any:
     return signature
 
 
-def _answer(signature: Any, request: Mapping[str, str | float]) -> float:
+def _narrowest(
+    intervals: Intervals | None, prediction: float, request: Mapping[str, str | float]
+) -> tuple[int, tuple[float, float]] | None:
+    if intervals is None:
+        return None
+    columns = {name: np.array([value]) for name, value in request.items()}
+    level, ends = next(iter(intervals.around(np.array([prediction]), columns).items()))
+    low, high = ends[0].tolist()
+    return level, (low, high)
+
+
+def _prediction(signature: Any, request: Mapping[str, str | float]) -> float:
     import tensorflow as tf
 
     return float(signature(**{n: tf.constant([v]) for n, v in request.items()})[PREDICTION][0])

@@ -1,7 +1,8 @@
 """The Open Inference Protocol, version 2: health, metadata and infer.
 
 https://github.com/kserve/open-inference-protocol says what is asked and answered. Tensors have one
-value for each row: shape [rows], or [rows, 1].
+value for each row: shape [rows], or [rows, 1]. Where parameters ask for intervals or attributions,
+those are further outputs.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from starlette.routing import Route
 from models.names import SERVING
 from models.request import RequestError
 from serving.contracts import named_inputs
+from serving.explanations import Wanted, explain, wanted
 from serving.instances import Columns
 from serving.records.access_log import record_of
 from serving.refusals import NotFoundError
@@ -104,21 +106,27 @@ async def _metadata(service: Service, request: Request) -> Response:
 async def _infer(service: Service, request: Request) -> Response:
     model = _model(service, request)
     signature = model.signatures[SERVING]
-    columns, wanted, identifier = await service.read(
+    columns, names, identifier, asked = await service.read(
         request, lambda value: _parsed(signature, value)
     )
-    answer = await service.ask(request, signature, columns)
+    if asked:
+        answer = (await explain(service, request, model, columns, asked)).tensors()
+    else:
+        answer = await service.ask(request, signature, columns)
+    for name in names:
+        if name not in answer:
+            raise RequestError(f"There is no output {name!r}.", f"There are {', '.join(answer)}.")
     content = {
         "model_name": service.name,
         "model_version": str(model.version),
         "outputs": [
             {
                 "name": name,
-                "datatype": _datatype(signature.outputs[name]),
+                "datatype": _DATATYPES.get(answer[name].dtype.name, "BYTES"),
                 "shape": list(answer[name].shape),
                 "data": answer[name].ravel(),
             }
-            for name in wanted
+            for name in names or answer
         ],
     }
     return reply({"id": identifier, **content} if identifier is not None else content)
@@ -132,23 +140,17 @@ async def _unknown(request: Request) -> Response:
     )
 
 
-def _parsed(signature: Signature, value: Any) -> tuple[Columns, list[str], str | None]:
-    """Columns, names of the outputs wanted, and the identifier of the request."""
+def _parsed(signature: Signature, value: Any) -> tuple[Columns, list[str], str | None, Wanted]:
+    """Columns, names of the outputs wanted, identifier of the request, and what beside."""
     value = _object(value, "The request", _REQUEST_KEYS)
     identifier = value.get("id")
     if identifier is not None and not isinstance(identifier, str):
         raise RequestError("The id is no string.", "Leave it out, or give a string.")
-    if value.get("parameters"):
-        raise RequestError("There are no parameters to set yet.", "Leave parameters out.")
-    wanted = [
+    asked = wanted(value.get("parameters"))
+    names = [
         str(_object(output, "An output", {"name", "parameters"}).get("name"))
         for output in _list(value.get("outputs") or [], "outputs")
     ]
-    for name in wanted:
-        if name not in signature.outputs:
-            raise RequestError(
-                f"There is no output {name!r}.", f"There are {', '.join(signature.outputs)}."
-            )
     columns: dict[str, list] = {}
     for tensor in _list(value.get("inputs"), "inputs"):
         name, data = _column(_object(tensor, "An input", _INPUT_KEYS))
@@ -157,7 +159,7 @@ def _parsed(signature: Signature, value: Any) -> tuple[Columns, list[str], str |
         columns[name] = data
     if not columns:
         raise RequestError("There are no inputs.", "Give a tensor for each feature.")
-    return named_inputs.inputs(signature, columns), wanted or list(signature.outputs), identifier
+    return named_inputs.inputs(signature, columns), names, identifier, asked
 
 
 def _column(tensor: Mapping[str, Any]) -> tuple[str, list]:

@@ -1,7 +1,8 @@
 """What Vertex AI asks of a custom container.
 
 https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements: a health check,
-and predictions of instances. The addresses are what Vertex AI tells the container.
+and predictions of instances. The addresses are what Vertex AI tells the container. A prediction is
+a number; where parameters ask for intervals or attributions, it is an object that has them too.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from models.names import PREDICTION, SERVING
+from models.names import SERVING
 from models.request import RequestError
 from serving.contracts import named_inputs
+from serving.explanations import Wanted, explain, wanted
 from serving.instances import Columns
 from serving.records.access_log import record_of
 from serving.refusals import UnavailableError
@@ -48,20 +50,19 @@ async def _predict(service: Service, request: Request) -> Response:
     model = service.watcher.model()
     record_of(request.scope).version = model.version
     signature = model.signatures[SERVING]
-    columns = await service.read(request, lambda value: _parsed(signature, value))
-    answer = await service.ask(request, signature, columns)
-    return reply({"predictions": answer[PREDICTION]})
+    columns, asked = await service.read(request, lambda value: _parsed(signature, value))
+    explained = await explain(service, request, model, columns, asked)
+    return reply({"predictions": explained.rows() if asked else explained.predictions})
 
 
-def _parsed(signature: Signature, value: Any) -> Columns:
+def _parsed(signature: Signature, value: Any) -> tuple[Columns, Wanted]:
     if not isinstance(value, dict):
         raise RequestError("The JSON value is not an object.", 'Send {"instances": [...]}.')
     if unknown := sorted(value.keys() - {"instances", "parameters"}):
         raise RequestError(
             f"There is no field {unknown[0]!r}.", "The fields are instances, parameters."
         )
-    if value.get("parameters"):
-        raise RequestError("There are no parameters to set yet.", "Leave parameters out.")
+    asked = wanted(value.get("parameters"))
     if "instances" not in value:
         raise RequestError("Missing 'instances' key.", 'Send {"instances": [...]}.')
-    return named_inputs.instances(signature, value["instances"])
+    return named_inputs.instances(signature, value["instances"]), asked

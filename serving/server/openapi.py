@@ -7,6 +7,7 @@ from typing import Any
 from models.declaration import Category, Feature
 from models.features import FEATURES, LABEL
 from models.judging import EXAMPLE_REQUEST
+from serving.explanations import ATTRIBUTIONS, INTERVALS
 from serving.server.server_settings import ServerSettings
 
 Json = dict[str, Any]
@@ -38,7 +39,12 @@ def description(settings: ServerSettings) -> Json:
                 "Inputs": _object(
                     {"inputs": _ref("Columns"), "signature_name": {"type": "string"}}, 1
                 ),
-                "VertexRows": _object({"instances": rows, "parameters": {"type": "object"}}, 1),
+                "VertexRows": _object({"instances": rows, "parameters": _ref("Parameters")}, 1),
+                "Parameters": _parameters(),
+                "Explained": _explained(),
+                "VertexPredictions": _object(
+                    {"predictions": _array({"oneOf": [_ref("Prediction"), _ref("Explained")]})}, 1
+                ),
                 "Predictions": _object({"predictions": _array(_ref("Prediction"))}, 1),
                 "Outputs": _object({"outputs": _array(_ref("Prediction"))}, 1),
                 "InferenceRequest": _inference_request(),
@@ -64,7 +70,9 @@ def _paths(name: str, settings: ServerSettings) -> Json:
         settings.health_route: {"get": _look("Whether the container is ready", 503)},
         settings.predict_route: {
             "post": _call(
-                _ref("VertexRows"), _ref("Predictions"), "Predict, as a container of Vertex AI"
+                _ref("VertexRows"),
+                _ref("VertexPredictions"),
+                "Predict, as a container of Vertex AI",
             )
         },
     }
@@ -131,9 +139,44 @@ def _inference_request() -> Json:
         },
         4,
     )
-    output = _object({"name": {"enum": [LABEL.name]}}, 1)
-    fields = {"inputs": _array(tensor), "id": {"type": "string"}, "outputs": _array(output)}
+    fields = {
+        "inputs": _array(tensor),
+        "id": {"type": "string"},
+        "outputs": _array(_object({"name": {"type": "string"}}, 1)),
+        "parameters": _ref("Parameters"),
+    }
     return _object(fields, 1)
+
+
+def _parameters() -> Json:
+    return _object(
+        {
+            INTERVALS: {
+                "type": "boolean",
+                "description": "Between which values so many percent of labels are",
+            },
+            ATTRIBUTIONS: {
+                "type": "boolean",
+                "description": "How much each feature moves the prediction from that of a typical "
+                "row: Shapley values",
+            },
+        }
+    )
+
+
+def _explained() -> Json:
+    """A prediction with what parameters asked for."""
+    number = {"type": "number"}
+    ends = _array(number) | {"minItems": 2, "maxItems": 2}
+    features = _object({feature.name: number for feature in FEATURES}, len(FEATURES))
+    return _object(
+        {
+            LABEL.name: _ref("Prediction"),
+            INTERVALS: {"type": "object", "additionalProperties": ends},
+            ATTRIBUTIONS: _object({"reference": number, "features": features}, 2),
+        },
+        1,
+    )
 
 
 def _call(request: Json, answer: Json, summary: str) -> Json:

@@ -18,6 +18,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from models import interpretation
 from serving.instances import Columns
 from serving.refusals import InputError
 
@@ -99,6 +100,9 @@ class SavedModel:
         path: The version's folder; any that TensorFlow reads, also in a bucket.
         version: Its number.
 
+    Attributes:
+        interpretation: What helps to read its answers; None if it was pushed without.
+
     Raises:
         Exception: Of several kinds, if the folder holds no whole SavedModel.
     """
@@ -112,6 +116,7 @@ class SavedModel:
             meta_graph: Any = tf.compat.v1.saved_model.load(
                 self._session, [tf.saved_model.SERVING], path
             )
+        self.interpretation = interpretation.read(path)
         # Those of Keras and of TensorFlow itself, such as one that fills tables, begin so.
         self.signatures = {
             name: Signature(name, definition, self._session)

@@ -48,6 +48,10 @@ def warm_up(model: SavedModel, largest: int) -> None:
     if EXAMPLES in model.signatures:
         again = model.signatures[EXAMPLES]({"examples": _examples(columns)})[PREDICTION]
         _compare(model, f"{SERVING} and {EXAMPLES}", answers, again)
+    if model.interpretation:
+        # Made for today's declaration, or refused here and not when somebody asks.
+        _ask(model, from_rows([model.interpretation.reference]))
+        model.interpretation.intervals.around(answers, columns)
     (example,) = _ask(model, from_rows([dict(EXAMPLE_REQUEST)]))
     if not LABEL.minimum <= example <= LABEL.maximum:
         raise _refused(

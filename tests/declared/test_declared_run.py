@@ -48,6 +48,8 @@ def test_a_run_ends_in_a_model_that_predicts(tmp_path: Path):
     assert LABEL.noun in page
 
     answer = run(tmp_path, "predict", json.dumps(EXAMPLE_REQUEST))
-    value, _, unit = answer.strip().partition(" ")
+    amount, _, interval = answer.strip().partition(", ")
+    value, _, unit = amount.partition(" ")
     assert unit == LABEL.unit
-    assert LABEL.minimum - 1 <= float(value) <= LABEL.maximum + 1
+    assert LABEL.minimum <= float(value.replace(",", "")) <= LABEL.maximum
+    assert interval.startswith("80% between ")

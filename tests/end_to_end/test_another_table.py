@@ -121,8 +121,10 @@ def test_it_predicts_in_dollars(taxi: Path, first: str):
         **{"pickup_time_hour": 8, "pickup_time_weekday": "Monday", "pickup_time_month": 3},
     }
     answer = run(taxi, "local_runner.py", "predict", json.dumps(trip))
-    assert re.fullmatch(r"\d+\.\d+ dollars\n", answer)
-    assert 10 < float(answer.split()[0]) < 40  # 3.25 + 2.25 * 4 * 1.5 + 0.25 * 20 is 21.75.
+    told = re.fullmatch(r"([\d.]+) dollars, 80% between ([\d.]+) and ([\d.]+)\n", answer)
+    assert told
+    fare, low, high = map(float, told.groups())
+    assert 10 < low < fare < high < 40  # 3.25 + 2.25 * 4 * 1.5 + 0.25 * 20 is 21.75.
 
 
 def test_its_own_tests_pass(taxi: Path):

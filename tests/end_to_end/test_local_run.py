@@ -165,8 +165,10 @@ def test_predict_asks_the_newest_pushed_model(project: Project, first: Ended):
     ended = project.run("predict", json.dumps(BIRTH))
     assert ended.status == 0, ended.err
     assert ended.err == ""
-    assert re.fullmatch(r"\d+\.\d\d lb\n", ended.out)
-    assert 2 < float(ended.out.split()[0]) < 12
+    told = re.fullmatch(r"(\d+\.\d\d) lb, 80% between (\d+\.\d) and (\d+\.\d)\n", ended.out)
+    assert told
+    weight, low, high = map(float, told.groups())
+    assert 2 < low < weight < high < 12
 
 
 def test_predict_refuses_a_wrong_field_at_once(project: Project, first: Ended):

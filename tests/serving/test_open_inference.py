@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from served_rows import ROW, ROWS, answers
+from small_model import WIDTHS
 
 from models.declaration import Category
 from models.features import FEATURES, LABEL
@@ -70,6 +71,27 @@ def test_a_column_may_be_a_matrix_of_width_one_and_numbers_whole(served):
     assert "id" not in told
 
 
+def test_parameters_ask_for_further_tensors(served):
+    asked = {"intervals": True, "attributions": True}
+    request = {"inputs": tensors(ROWS), "parameters": asked}
+    told = served.post(f"{BASE}/infer", json=request).json()["outputs"]
+    by_name = {tensor["name"]: tensor["data"] for tensor in told}
+    predicted = by_name[LABEL.name]
+    assert all(tensor["shape"] == [2] for tensor in told)
+    assert predicted == answers(ROWS)
+    for level, width in WIDTHS.items():
+        assert by_name[f"lower_{level}"] == pytest.approx([p - width for p in predicted], rel=1e-5)
+        assert by_name[f"upper_{level}"] == pytest.approx([p + width for p in predicted], rel=1e-5)
+    shares = [by_name[f"attribution_{feature.name}"] for feature in FEATURES]
+    sums = [start + sum(its) for start, *its in zip(by_name["reference"], *shares, strict=True)]
+    assert sums == pytest.approx(predicted, abs=1e-4)
+    request = {**request, "parameters": {"intervals": True}, "outputs": [{"name": "lower_95"}]}
+    told = served.post(f"{BASE}/infer", json=request).json()["outputs"]
+    assert [(tensor["name"], tensor["data"]) for tensor in told] == [
+        ("lower_95", by_name["lower_95"])
+    ]
+
+
 GOOD = tensors([ROW])
 
 
@@ -81,7 +103,7 @@ GOOD = tensors([ROW])
         ({"inputs": []}, "There are no inputs"),
         ({"inputs": GOOD, "extra": 1}, "The request has no field 'extra'"),
         ({"inputs": GOOD, "id": 1}, "The id is no string"),
-        ({"inputs": GOOD, "parameters": {"binary_data_output": True}}, "no parameters"),
+        ({"inputs": GOOD, "parameters": {"binary_data_output": True}}, "no parameter"),
         ({"inputs": GOOD, "outputs": [{"name": "x"}]}, "There is no output 'x'"),
         ({"inputs": [*GOOD, GOOD[0]]}, "is given twice"),
         ({"inputs": [{**GOOD[0], "datatype": "FLOAT"}]}, "datatype of"),

@@ -10,12 +10,24 @@ from typing import Any
 
 import tensorflow as tf
 
+from models import interpretation
 from models.declaration import UNKNOWN, Category
 from models.features import FEATURES, LABEL
+from models.interpretation import Interpretation
+from models.intervals import Intervals, Knots
 from models.names import EXAMPLES, PREDICTION, SERVING, TRANSFORM
 
 SPAN = LABEL.maximum - LABEL.minimum
 _WORDS = 97
+
+WIDTHS = {80: 0.01 * SPAN, 95: 0.02 * SPAN}
+"""How far its intervals reach from the prediction, to both sides."""
+
+REFERENCE = {
+    feature.name: feature.vocabulary[-1] if isinstance(feature, Category) else feature.minimum
+    for feature in FEATURES
+}
+"""What its attributions compare with."""
 
 
 def expected(row: Mapping[str, Any], offset: float = 0.0) -> float:
@@ -41,6 +53,7 @@ def write_model(
     factor: float = 1.0,
     mixes_rows: bool = False,
     lacks: str | None = None,
+    interpreted: bool = True,
 ) -> Path:
     """Writes a version.
 
@@ -51,6 +64,7 @@ def write_model(
         factor: Every answer is multiplied by it.
         mixes_rows: Whether an answer depends, wrongly, on the other rows.
         lacks: A feature that it does not take.
+        interpreted: Whether it has intervals and a reference.
     """
     features = sorted((f for f in FEATURES if f.name != lacks), key=lambda f: not f.required)
 
@@ -108,4 +122,13 @@ def write_model(
         str(path),
         signatures={SERVING: named(predicted), EXAMPLES: by_example, TRANSFORM: named(shares)},
     )
+    if interpreted:
+        middle = (LABEL.minimum + SPAN / 2,)
+        knots = Knots(
+            middle,
+            {level: (-width,) for level, width in WIDTHS.items()},
+            {level: (width,) for level, width in WIDTHS.items()},
+        )
+        intervals = Intervals(1000, knots, {level: {} for level in WIDTHS})
+        interpretation.write(Interpretation(REFERENCE, intervals), str(path))
     return path

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from rich.console import Console
+from small_model import WIDTHS, expected, write_model
 
 from common.errors import UserError
+from models.judging import EXAMPLE_REQUEST
 from models.names import PREDICTION, SERVING
-from pipeline.local.predict import predict, versions
+from pipeline.local.predict import Answer, Options, predict, run, versions
+from pipeline.settings import load_settings
 
 
 class Answers(tf.Module):
@@ -39,14 +46,14 @@ def test_the_newest_version_answers(tmp_path: Path):
     push(tmp_path, "1000", 7.5)  # Newer, though it sorts before.
     push(tmp_path, "backup", 8.5)  # No version.
     assert [version.name for version in versions(tmp_path)] == ["1000", "999"]
-    assert predict(tmp_path, ASKED) == (7.5, {})
+    assert predict(tmp_path, ASKED) == Answer(7.5)
 
 
 def test_a_half_pushed_version_is_passed_over(tmp_path: Path):
     push(tmp_path, "1000", 7.5)
     half = push(tmp_path, "2000", 6.5)
     (half / "saved_model.pb").unlink()  # The Pusher copies it last.
-    assert predict(tmp_path, ASKED) == (7.5, {})
+    assert predict(tmp_path, ASKED) == Answer(7.5)
 
 
 @pytest.mark.parametrize("made", [True, False], ids=["empty", "missing"])
@@ -79,9 +86,9 @@ def test_an_older_version_answers_for_a_damaged_one(tmp_path: Path, damage, capf
     push(tmp_path, "1000", 7.5)
     version = push(tmp_path, "2000", 6.5)
     damage(version)
-    prediction, damaged = predict(tmp_path, ASKED)
-    assert prediction == 7.5
-    assert list(damaged) == [version]
+    answer = predict(tmp_path, ASKED)
+    assert answer.prediction == 7.5
+    assert list(answer.damaged) == [version]
 
 
 def test_where_all_are_damaged_each_is_named(tmp_path: Path):
@@ -97,3 +104,21 @@ def test_a_model_of_other_features_is_named(tmp_path: Path):
         predict(tmp_path, ASKED | {"plurality": "Single(1)"})
     assert str(version) in caught.value.cause
     assert "local_runner.py" in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("interpreted", "told"),
+    [(True, r"[\d.]+ lb, 80% between [\d.]+ and [\d.]+\n"), (False, r"[\d.]+ lb\n")],
+)
+def test_the_interval_is_told_where_the_model_has_one(tmp_path: Path, interpreted: bool, told: str):
+    settings = load_settings(["--run-root", str(tmp_path)])
+    write_model(settings.serving_folder, 1000, interpreted=interpreted)
+    console = Console(file=StringIO(), width=40)
+    assert run(settings, Options(request=json.dumps(EXAMPLE_REQUEST)), console) == 0
+    printed = console.file.getvalue()
+    assert re.fullmatch(told, printed)
+    numbers = [float(number) for number in re.findall(r"\d+\.\d+", printed)]
+    assert numbers[0] == pytest.approx(expected(EXAMPLE_REQUEST), abs=0.01)
+    if interpreted:
+        ends = [numbers[0] - WIDTHS[80], numbers[0] + WIDTHS[80]]
+        assert numbers[1:] == pytest.approx(ends, abs=0.06)

@@ -24,6 +24,7 @@ setup(
     package_data={
         "data": ["*.sql", "*.parquet", "synthetic/*.parquet"],
         "report": ["render/templates/*"],
+        "serving": ["page/files/*"],
         "schema": ["*.pbtxt"],
     },
     install_requires=[

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from rich.console import Console
 
 from pipeline.settings import ROOT, LocalSettings
+from report.runs import reports_of_versions
 
 
 class Options(BaseModel):
@@ -37,6 +38,8 @@ def run(settings: LocalSettings, options: Options, console: Console) -> NoReturn
         "port": options.port,
         "workers": options.workers,
     }
+    if options.model_folder is None:
+        flags["reports"] = reports_of_versions(settings.run_root)
     arguments = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
     console.file.flush()
     for stream in (1, 2):  # They lead to the log of a command.

@@ -8,6 +8,7 @@ and TFMA is imported where it is needed.
 from __future__ import annotations
 
 import datetime
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +18,11 @@ from ml_metadata.proto import metadata_store_pb2
 from pydantic import ValidationError
 
 from common.errors import UserError
-from common.files import write_atomically
+from common.files import replacing, write_atomically
 from report.collect.lineage import RUN, read_lineage
 from report.collect.run_artifacts import RunArtifacts
 from report.run_info import RunInfo
+from report.runs import reports_of_versions
 
 if TYPE_CHECKING:
     from report.facts import Facts
@@ -82,6 +84,7 @@ class RunRecords:
     def __init__(self, store: mlmd.MetadataStore, run_root: Path) -> None:
         self._store = store
         self._pages = run_root.resolve() / "reports"
+        self._of_versions = reports_of_versions(run_root.resolve())
 
     @classmethod
     def open(cls, run_root: Path) -> RunRecords:
@@ -112,7 +115,14 @@ class RunRecords:
         self._write(run_id, outcome=outcome, examples=sum(summary.rows.values()))
         if summary.overall is not None:
             self._write(run_id, rmse=summary.overall.rmse.value)
+        if summary.pushed_to is not None:
+            self._link(summary.pushed_to.rstrip("/").rpartition("/")[2], Path(page))
         return summary
+
+    def _link(self, version: str, page: Path) -> None:
+        """Lets a server find the page of a version; relative, so that the run root may move."""
+        with replacing(self._of_versions / f"{version}.html") as link:
+            link.symlink_to(os.path.relpath(page.resolve(), self._of_versions))
 
     def read(self) -> dict[str, PastRun]:
         """The runs there were, the newest first, by name."""

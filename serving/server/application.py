@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from serving.contracts import open_inference, tensorflow_serving, vertex_container
+from serving.page import web_page
 from serving.records.access_log import AccessLog, record_of, write_line
 from serving.records.telemetry import Telemetry
 from serving.server.openapi import description
@@ -53,6 +54,7 @@ def create_application(settings: ServerSettings) -> ASGIApp:
             *vertex_container.routes(service),
             *tensorflow_serving.routes(service),
             *open_inference.routes(service),
+            *web_page.routes(service),
         ],
         exception_handlers={
             **dict.fromkeys(REFUSED, refuse),

@@ -48,6 +48,10 @@ class ServerSettings(BaseSettings):
     model_name: str = Field(
         default=TABLE.pipeline, min_length=1, description="name in the addresses"
     )
+    reports: str | None = Field(
+        default=None,
+        description="folder with the report of each version, as VERSION.html, for the page to link",
+    )
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(
         default=8501,

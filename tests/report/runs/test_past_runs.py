@@ -19,6 +19,7 @@ from pipeline.cli.console import log_to
 from pipeline.local import report
 from report.collect.lineage import RUN, read_lineage
 from report.facts import Facts
+from report.runs import reports_of_versions
 from report.runs.run_records import RunRecords, open_metadata
 from schema.propose import SCHEMA_FILE
 
@@ -73,6 +74,14 @@ def test_the_page_is_an_artifact_that_consoles_show(runs: Runs, first: Facts):
     assert page.properties["outcome"] == "blessed"
     text = Path(page.uri).read_text()
     assert "first" in text and f"{first.slices[0].rmse.value:.4f}" in text
+
+
+def test_a_server_finds_the_page_of_a_version(runs: Runs, first: Facts):
+    assert first.verdict.pushed_to
+    version = Path(first.verdict.pushed_to).name
+    page = runs.artifacts("first").page
+    link = reports_of_versions(runs.root) / f"{version}.html"
+    assert page and link.is_symlink() and link.samefile(page.uri)
 
 
 def test_a_model_that_is_not_blessed(runs: Runs, bad: Facts):

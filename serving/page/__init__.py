@@ -1,0 +1,1 @@
+"""The page for people: a form made from the declaration, and the answer drawn."""

@@ -151,6 +151,7 @@ def load_command(
         if command not in commands:
             raise _unknown("command", repr(command), commands, f"There are {', '.join(commands)}.")
         _check_options(kind, command, arguments[place + 1 :], commands)
+        _check_subcommand(command, arguments[place + 1 :], commands[command])
     _check_values(arguments)
     _check_variables(kind)
     config = _config_file(kind, arguments[:place])
@@ -266,6 +267,19 @@ def _check_options(
             raise _unknown("option", flag, known)
 
 
+def _check_subcommand(command: str, arguments: Sequence[str], kind: type[BaseModel]) -> None:
+    """Asks which, before any setting is looked at."""
+    names = [name for name, field in kind.model_fields.items() if _subcommand(field.annotation)]
+    if not names or {"-h", "--help"} & set(arguments):
+        return
+    there = f"Name one of {', '.join(names)}."
+    word = next((a for a in arguments if not a.startswith("-")), None)
+    if word is None:
+        raise SettingsError(f"It is not said what to do with {command}s.", there)
+    if word not in names:
+        raise _unknown("command", f"'{command} {word}'", [f"{command} {n}" for n in names], there)
+
+
 def _check_variables(kind: type[Layered]) -> None:
     prefix = _prefix(kind)
     variables = {f"{prefix}{name}".upper() for name in meanings(kind)}
@@ -310,6 +324,13 @@ def _config_file(kind: type[Layered], arguments: Sequence[str]) -> Path | None:
     return file if path else None
 
 
+def _shown(value: Any) -> str:
+    """A value that was refused, as one would write it into the file."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name} = {json.dumps(v)}' for name, v in value.items())}}}"
+    return json.dumps(value) if isinstance(value, list) else repr(str(value))
+
+
 def _explained(kind: type[Layered], error: ValidationError) -> SettingsError:
     """The first thing wrong, in words of the user: setting, value seen, what is allowed."""
     first: Any = error.errors()[0]
@@ -327,7 +348,7 @@ def _explained(kind: type[Layered], error: ValidationError) -> SettingsError:
             f"Write it into {kind.default_config}, or give it as an option; see --help.",
         )
     return SettingsError(
-        f"Setting {name} is {str(first['input'])!r}: {message[0].lower()}{message[1:]}"
+        f"Setting {name} is {_shown(first['input'])}: {message[0].lower()}{message[1:]}"
         + ("" if message.endswith("?") else "."),
         f"Change {name}{meaning}.",
     )

@@ -10,10 +10,12 @@ from pipeline.vertex.resource_names import matching
 
 Service = Literal[
     "aiplatform",
+    "artifactregistry",
     "bigquery",
     "cloudresourcemanager",
     "compute",
     "iam",
+    "iamcredentials",
     "registry",
     "serviceusage",
     "storage",
@@ -21,10 +23,12 @@ Service = Literal[
 
 ADDRESSES: dict[Service, str] = {
     "aiplatform": "https://{region}-aiplatform.googleapis.com",
+    "artifactregistry": "https://artifactregistry.googleapis.com",
     "bigquery": "https://bigquery.googleapis.com",
     "cloudresourcemanager": "https://cloudresourcemanager.googleapis.com",
     "compute": "https://compute.googleapis.com",
     "iam": "https://iam.googleapis.com",
+    "iamcredentials": "https://iamcredentials.googleapis.com",
     "registry": "https://{registry}",  # The one that an image names.
     "serviceusage": "https://serviceusage.googleapis.com",
     "storage": "https://storage.googleapis.com",

@@ -10,10 +10,12 @@ import google.auth
 import google.auth.transport.requests
 import requests
 from google.api_core import exceptions, retry
+from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
 from google.cloud.aiplatform_v1.services.pipeline_service import PipelineServiceClient
 from google.cloud.aiplatform_v1.services.schedule_service import ScheduleServiceClient
+from google.oauth2.credentials import Credentials
 
 from pipeline.vertex.addresses import Service
 from pipeline.vertex.vertex_settings import VertexSettings
@@ -54,7 +56,10 @@ class Cloud:
         self.credentials, _ = google.auth.default(scopes=[SCOPE])
         asked = google.auth.transport.requests.Request()
         # Asked for now rather than with the first request, which would be repeated in vain.
-        self.credentials.refresh(functools.partial(asked, timeout=TIMEOUT))
+        try:
+            self.credentials.refresh(functools.partial(asked, timeout=TIMEOUT))
+        except TypeError as error:  # The client takes whatever comes with status 200 for JSON.
+            raise RefreshError("<html> in place of a token") from error
         self.session = AuthorizedSession(self.credentials)
 
     @property
@@ -94,6 +99,7 @@ class Cloud:
         params: Any = None,
         headers: dict[str, str] | None = None,
         registry: str = "",
+        token: str = "",
     ) -> dict[str, Any]:
         """Asks what no client library here asks.
 
@@ -104,6 +110,7 @@ class Cloud:
             params: Of the query.
             headers: Besides those that every request has.
             registry: Host of an image's name, where the service is its registry.
+            token: Asks as someone else.
 
         Returns:
             The answer.
@@ -112,7 +119,8 @@ class Cloud:
             google.api_core.exceptions.GoogleAPICallError: If it is an error.
             requests.exceptions.RequestException: If there is none.
         """
-        answer = self.session.request(
+        session = AuthorizedSession(Credentials(token)) if token else self.session
+        answer = session.request(
             "GET" if body is None else "POST",
             f"{self._settings.address(service, registry=registry)}/{path}",
             json=body,

@@ -89,6 +89,17 @@ def _no_credentials(error: Any, project: str) -> UserError:
 
 
 def _expired(error: Any, project: str) -> UserError:
+    page = re.search(r"<(!doctype html|html)\b", str(error), re.IGNORECASE)
+    if page:
+        title = re.search(r"<title>(.*?)</title>", str(error), re.IGNORECASE | re.DOTALL)
+        said = f" ({' '.join(title[1].split())[:100]})" if title else ""
+        return UserError(
+            f"Where Google Cloud's tokens are asked for, a web page answers{said}.",
+            "Look at HTTPS_PROXY, and whether this network wants you to log in to it first; or, "
+            "if it is an outage, try again in a few minutes.",
+        )
+    if getattr(error, "retryable", False):
+        return _unavailable(error, project)
     return UserError(
         f"The credentials for Google Cloud have expired or were revoked ({_brief(error)}).",
         f"{LOGIN}; if GOOGLE_APPLICATION_CREDENTIALS names a key, look whether it is still there "

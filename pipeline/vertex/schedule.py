@@ -40,11 +40,6 @@ def run(settings: VertexSettings, options: command_options.Schedule, console: Co
     """
     if options.create:
         return _create(settings, options.create, console)
-    if not (options.list or options.pause or options.resume or options.delete):
-        raise UserError(
-            "It is not said what to do with schedules.",
-            "Name one of create, list, pause, resume, delete.",
-        )
     cloud = Cloud(settings)
     if options.pause:
         schedule = _find(settings, cloud, options.pause.name)

@@ -14,10 +14,10 @@ from pipeline.vertex.vertex_settings import VertexSettings
 class CheckStatus(Enum):
     """How a result is meant."""
 
-    PASSED = "passed"
+    PASSED = "right"
     WARNING = "worth a look"
-    FAILED = "failed"
-    NOT_ASKED = "not asked"
+    FAILED = "wrong"
+    NOT_ASKED = "not seen"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def failed(text: str, cure: str) -> CheckResult:
 
 
 def not_asked(text: str, cure: str = "") -> CheckResult:
-    """What could not be asked, and why."""
+    """What could not be seen, and why: it may be right or wrong."""
     return CheckResult(CheckStatus.NOT_ASKED, text, cure)
 
 

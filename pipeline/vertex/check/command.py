@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from google.api_core.exceptions import GoogleAPICallError
 from google.auth.exceptions import GoogleAuthError, TransportError
@@ -13,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.status import Exit
-from pipeline.vertex.check import local_checks, place_checks, project_checks
+from pipeline.vertex.check import account_checks, local_checks, place_checks, project_checks
 from pipeline.vertex.check.check_result import (
     CheckResult,
     CheckStatus,
+    CloudCheck,
     Target,
     failed,
     not_asked,
@@ -26,6 +28,9 @@ from pipeline.vertex.cloud import Cloud
 from pipeline.vertex.failures import explain
 from pipeline.vertex.options import Check
 from pipeline.vertex.vertex_settings import VertexSettings
+
+AT_ONCE = 8
+"""Checks that wait for Google Cloud at the same time."""
 
 MARKS = {
     CheckStatus.PASSED: ("✓", "green"),
@@ -58,7 +63,7 @@ def run(settings: VertexSettings, options: Check, console: Console) -> int:
 
 
 def results(settings: VertexSettings) -> Iterator[tuple[str, CheckResult]]:
-    """What each check finds, as soon as it does.
+    """What each check finds, in the order in which they are listed.
 
     Args:
         settings: What the user chose.
@@ -66,15 +71,23 @@ def results(settings: VertexSettings) -> Iterator[tuple[str, CheckResult]]:
     Yields:
         Name and result.
     """
-    for name, local_check in local_checks.CHECKS.items():
-        yield name, local_check(settings)
-    target, result = _credentials(settings)
-    yield "credentials", result
-    for name, cloud_check in (project_checks.CHECKS | place_checks.CHECKS).items():
-        if target is None:
-            yield name, not_asked("see credentials")
-        else:
-            yield name, _asked(lambda check=cloud_check: check(target), settings)
+    target, credentials = _credentials(settings)
+    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="check")
+    try:
+        # They wait for answers while this thread compiles, which takes as long.
+        asked = {
+            name: pool.submit(_asked, check, target, settings)
+            for name, check in (
+                project_checks.CHECKS | account_checks.CHECKS | place_checks.CHECKS
+            ).items()
+        }
+        for name, local_check in local_checks.CHECKS.items():
+            yield name, local_check(settings)
+        yield "credentials", credentials
+        for name, answer in asked.items():
+            yield name, answer.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _credentials(settings: VertexSettings) -> tuple[Target | None, CheckResult]:
@@ -88,10 +101,12 @@ def _credentials(settings: VertexSettings) -> tuple[Target | None, CheckResult]:
     return Target(settings, cloud), passed(f"are good{whose}")
 
 
-def _asked(check: Callable[[], CheckResult], settings: VertexSettings) -> CheckResult:
+def _asked(check: CloudCheck, target: Target | None, settings: VertexSettings) -> CheckResult:
     """What a check finds; if Google Cloud refuses to tell, why."""
+    if target is None:
+        return not_asked("see credentials")
     try:
-        return check()
+        return check(target)
     except (GoogleAPICallError, GoogleAuthError, RequestException) as error:
         return _because(not_asked, error, settings)
 
@@ -109,7 +124,7 @@ def _show(console: Console, name: str, result: CheckResult) -> None:
     mark, style = MARKS[result.status]
     table = Table.grid(padding=(0, 1))
     table.add_column(width=1)
-    table.add_column(width=15)
+    table.add_column(width=16)
     table.add_column(overflow="fold")
     table.add_row(Text(mark, style), name, Text(result.text))
     if result.cure:

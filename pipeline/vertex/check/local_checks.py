@@ -11,6 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from common.errors import UserError
 from pipeline.settings import ROOT
 from pipeline.vertex.check.check_result import CheckResult, LocalCheck, failed, not_asked, passed
+from pipeline.vertex.check.serving_image import serving_image
 from pipeline.vertex.task_order import all_tasks
 from pipeline.vertex.vertex_settings import VertexSettings
 
@@ -81,5 +82,6 @@ def locked_versions(lock: Path) -> dict[str, str]:
 CHECKS: dict[str, LocalCheck] = {
     "settings": settings_fit,
     "versions": versions,
+    "serving image": serving_image,
     "spec": spec,
 }

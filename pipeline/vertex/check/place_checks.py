@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from google.api_core.exceptions import Forbidden, NotFound
 from requests.exceptions import ConnectionError
@@ -19,6 +21,7 @@ from pipeline.vertex.check.check_result import (
 )
 from pipeline.vertex.cloud import CALL
 from pipeline.vertex.failures import quotas
+from pipeline.vertex.vertex_settings import VertexSettings
 
 MANIFESTS = ", ".join(
     [
@@ -54,14 +57,7 @@ def buckets(target: Target) -> CheckResult:
     """The buckets are there, ours, and near what reads and writes them."""
     settings = target.settings
     names = {folder.split("/")[2] for folder in (settings.run_root, settings.temp_root)}
-    results = [_bucket(target, name) for name in sorted(names)]
-    worst_first = (
-        CheckStatus.FAILED,
-        CheckStatus.WARNING,
-        CheckStatus.NOT_ASKED,
-        CheckStatus.PASSED,
-    )
-    return min(results, key=lambda result: worst_first.index(result.status))
+    return _worst([_bucket(target, name) for name in sorted(names)])
 
 
 def table(target: Target) -> CheckResult:
@@ -173,20 +169,44 @@ def endpoint(target: Target) -> CheckResult:
 
 
 def quota(target: Target) -> CheckResult:
-    """Compute Engine has room for Dataflow's workers."""
+    """Compute Engine has room for Dataflow's workers: cores and disks."""
     settings = target.settings
-    family, _, cores = settings.dataflow_machine_type.partition("-")
-    cores = re.search(r"-(\d+)(-\d+)?$", settings.dataflow_machine_type)
     path = f"compute/v1/projects/{settings.project}/regions/{settings.region}"
-    metric = "CPUS" if family in ("n1", "e2", "f1", "g1") else f"{family.upper()}_CPUS"
     found = {q["metric"]: q for q in target.cloud.ask("compute", path).get("quotas", [])}
-    if not cores or metric not in found:
+    results = [
+        _room(settings, found, metric, each)
+        for metric, each in (
+            (_cores_metric(settings.dataflow_machine_type), _cores(settings.dataflow_machine_type)),
+            ("DISKS_TOTAL_GB", settings.dataflow_disk),
+        )
+    ]
+    return _worst(results)
+
+
+def other_quotas(target: Target) -> CheckResult:
+    """Those of training and serving, which no API tells whoever may only run a pipeline."""
+    settings = target.settings
+    scale = settings.all_scales[settings.scale]
+    wanted = [f"{scale.machines} {scale.machine_type} to train"]
+    if scale.accelerator_type:
+        wanted.append(f"{scale.machines * scale.accelerator_count} {scale.accelerator_type}")
+    if settings.push_to == "endpoint":
+        count = settings.endpoint_max_replicas
+        wanted.append(f"{count} {settings.endpoint_machine_type} to serve")
+    return not_asked(
+        f"Vertex AI's own quotas; a run wants {', '.join(wanted)}",
+        f"Look at custom_model_training and custom_model_serving: {quotas(settings.project)}.",
+    )
+
+
+def _room(
+    settings: VertexSettings, found: Mapping[str, Any], metric: str, each: int
+) -> CheckResult:
+    """Whether a quota has room for the workers, of which each takes so much."""
+    if not each or metric not in found:
         return not_asked(f"no quota is known for {settings.dataflow_machine_type}")
     free = found[metric]["limit"] - found[metric]["usage"]
-    least, most = (
-        int(cores[1]) * count
-        for count in (settings.dataflow_workers, settings.dataflow_max_workers)
-    )
+    least, most = (each * n for n in (settings.dataflow_workers, settings.dataflow_max_workers))
     more = f"Ask for more at {quotas(settings.project)}, or for"
     if free < least:
         return failed(
@@ -199,6 +219,35 @@ def quota(target: Target) -> CheckResult:
             f"{more} fewer dataflow_max_workers; a job grows only as far as it may.",
         )
     return passed(f"{metric} has {free:.0f} left, enough for {most}")
+
+
+def _cores(machine_type: str) -> int:
+    """Of a machine; 0 if its name does not say."""
+    found = re.search(r"-(\d+)(-\d+)?$", machine_type)
+    return int(found[1]) if found else 0
+
+
+def _cores_metric(machine_type: str) -> str:
+    family = machine_type.partition("-")[0]
+    return "CPUS" if family in ("n1", "e2", "f1", "g1") else f"{family.upper()}_CPUS"
+
+
+def _near(place: str, region: str) -> bool:
+    """Whether a bucket's location is that of a region: a region, or the continent around it."""
+    if "-" in place:
+        return place == region
+    around = {"us": "us-", "nam4": "us-", "eu": "europe-", "eur4": "europe-", "asia": "asia-"}
+    return region.startswith(around.get(place, place))
+
+
+def _worst(results: list[CheckResult]) -> CheckResult:
+    worst_first = (
+        CheckStatus.FAILED,
+        CheckStatus.WARNING,
+        CheckStatus.NOT_ASKED,
+        CheckStatus.PASSED,
+    )
+    return min(results, key=lambda result: worst_first.index(result.status))
 
 
 def _bucket(target: Target, name: str) -> CheckResult:
@@ -223,7 +272,7 @@ def _bucket(target: Target, name: str) -> CheckResult:
             "Its owner can read all that is learned, and change it: name a bucket of your own.",
         )
     place = str(bucket.location).lower()
-    if "-" in place and place != settings.region:
+    if not _near(place, settings.region):
         return warning(
             f"{name} is in {place}, and runs are in {settings.region}",
             "Every byte between them costs; choose region or bucket so that they are together.",
@@ -240,4 +289,5 @@ CHECKS: dict[str, CloudCheck] = {
     "TensorBoard": tensorboard,
     "endpoint": endpoint,
     "quota": quota,
+    "other quotas": other_quotas,
 }

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import storage
+import werkzeug
 from google_cloud import GoogleCloud, Request, refusal
+from werkzeug.serving import make_server
 
 from pipeline.vertex.check.check_result import CheckStatus, Target
 from pipeline.vertex.check.local_checks import locked_versions
 from pipeline.vertex.check.place_checks import image
+from pipeline.vertex.check.serving_image import serving_image
 from pipeline.vertex.cloud import Cloud
 from pipeline.vertex.commands import main
-from pipeline.vertex.vertex_settings import load_settings
+from pipeline.vertex.vertex_settings import VertexSettings, load_settings
 
 PROJECT = "/v1/projects/my-project"
 PLACE = f"{PROJECT}/locations/us-central1"
@@ -25,6 +30,10 @@ ACCOUNT = "/v1/projects/-/serviceAccounts/runner@my-project.iam.gserviceaccount.
 COMPUTE = "/compute/v1/projects/my-project/regions/us-central1"
 MANIFEST = "/v2/my-project/natality/natality/manifests/1"
 WORKERS = "/v2/my-project/natality/natality-workers/manifests/1"
+BUCKET = "/storage/v1/b/my-bucket"
+REPOSITORY = f"{PLACE}/repositories/natality"
+TOKEN = f"{ACCOUNT}:generateAccessToken"
+OURS = "us-central1-docker.pkg.dev/my-project/natality/natality-serving:1"
 TABLE = "/bigquery/v2/projects/bigquery-public-data/datasets/samples/tables/natality"
 ROLES = (
     "aiplatform.user",
@@ -37,6 +46,17 @@ ROLES = (
 
 def held(request: Request) -> dict[str, Any]:
     return {"permissions": request.body["permissions"]}
+
+
+def held_by_the_account(request: Request) -> dict[str, Any]:
+    """Whoever asks has none of the permissions, and the run's service account all."""
+    if request.token != "as-the-account":
+        return {}
+    return held(request) if request.body else held_on_bucket(request)
+
+
+def held_on_bucket(request: Request) -> dict[str, Any]:
+    return {"permissions": request.query["permissions"]}
 
 
 def enabled(request: Request) -> dict[str, Any]:
@@ -58,27 +78,40 @@ def in_place(google: GoogleCloud) -> GoogleCloud:
     google.on(f"GET {PLACE}", {"locationId": "us-central1"})
     google.on(f"GET {PLACE}/endpoints", {})
     google.on(f"GET {TABLE}", {"location": "US"})
+    google.on(f"GET {BUCKET}", {"name": "my-bucket", "location": "US", "projectNumber": "0"})
+    google.on(f"GET {BUCKET}/iam/testPermissions", held_on_bucket)
+    google.on(f"POST {TOKEN}", {"accessToken": "as-the-account"})
+    google.on(f"POST {REPOSITORY}:testIamPermissions", held)
     google.on(f"GET {MANIFEST}", {"schemaVersion": 2})
     google.on(f"GET {WORKERS}", {"schemaVersion": 2})
     google.on(f"GET {COMPUTE}/subnetworks/default", {"privateIpGoogleAccess": True})
-    quota = {"metric": "N2_CPUS", "limit": 200.0, "usage": 40.0}
-    google.on(f"GET {COMPUTE}", {"quotas": [quota]})
+    google.on(f"GET {COMPUTE}", quotas(N2_CPUS=(200, 40)))
     return google
+
+
+def quotas(**limits: tuple[float, float]) -> dict[str, Any]:
+    """Limit and usage by metric; of disks there is always enough."""
+    told = {"DISKS_TOTAL_GB": (4096.0, 0.0)} | limits
+    return {"quotas": [{"metric": m, "limit": of, "usage": used} for m, (of, used) in told.items()]}
 
 
 Checked = Callable[..., tuple[int, dict[str, str]]]
 
 
 @pytest.fixture
-def checked(online: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> Checked:
+def checked(
+    google: GoogleCloud, online: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+) -> Checked:
     """Exit status, and what is told about each thing: its mark, the result and the cure."""
 
     def check(*flags: str) -> tuple[int, dict[str, str]]:
-        status = main([*online, *flags, "check"])
+        # A serving image whose support ends some day would make these tests end that day.
+        settings = ("--serving-image", OURS, "--addresses", f"storage={google.url}")
+        status = main([*online, *settings, *flags, "check"])
         told: dict[str, str] = {}
         name = ""
         for line in capfd.readouterr().out.splitlines():
-            if start := re.match(r"([✓!✗?]) (.{15}) (.*)", line):
+            if start := re.match(r"([✓!✗?]) (.{16}) (.*)", line):
                 name = start[2].strip()
                 told[name] = f"{start[1]} {start[3]}"
             elif line.startswith("  "):
@@ -93,13 +126,80 @@ def checked(online: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> Check
 def test_all_in_place(in_place: GoogleCloud, checked: Checked):
     status, told = checked()
     assert status == 0
-    assert told["in all"] == "17 passed", told
+    assert told["in all"] == "20 right, 1 not seen", told
+    assert told["other quotas"].startswith("? Vertex AI's own quotas; a run wants 1 n2-standard-8")
     assert told["image"].endswith("us-central1-docker.pkg.dev/my-project/natality/natality:1")
     assert told["quota"] == "✓ N2_CPUS has 160 left, enough for 40"
     assert "as locked" in told["versions"]
     (asked,) = in_place.asked(f"GET {MANIFEST}")
     assert asked.token
-    assert not in_place.asked("(POST|PATCH|DELETE) (?!.*(testIamPermissions|getIamPolicy)).*")
+    asks = "testIamPermissions|getIamPolicy|generateAccessToken"
+    assert not in_place.asked(f"(POST|PATCH|DELETE) (?!.*({asks})).*")
+
+
+def test_what_the_service_account_may_do_is_asked_as_that_account(
+    in_place: GoogleCloud, checked: Checked
+):
+    checked()
+    asked = [r for r in in_place.requests if r.token == "as-the-account"]
+    assert [request.path for request in asked] == [
+        *(f"{PROJECT}:testIamPermissions", f"{BUCKET}/iam/testPermissions"),
+        *(f"{REPOSITORY}:testIamPermissions", f"{ACCOUNT}:testIamPermissions"),
+    ]
+    assert "storage.objects.delete" in asked[1].query["permissions"]
+    assert asked[3].body == {"permissions": ["iam.serviceAccounts.actAs"]}
+
+
+def test_what_nobody_may_ask_is_not_taken_for_right(in_place: GoogleCloud, checked: Checked):
+    in_place.on(f"POST {TOKEN}", refusal(403, "denied", "PERMISSION_DENIED"))
+    status, told = checked()
+    assert status == 0
+    assert told["account's rights"].startswith("? only who may act as runner@")
+    assert "roles/iam.serviceAccountTokenCreator" in told["account's rights"]
+    assert told["in all"] == "19 right, 2 not seen"
+
+
+def test_google_cloud_is_asked_for_several_things_at_once(in_place: GoogleCloud, checked: Checked):
+    together = threading.Barrier(4)  # None of the four is answered before all are asked.
+
+    def after_all(answer: Any) -> Callable[[Request], Any]:
+        def wait(request: Request) -> Any:
+            together.wait(timeout=120)
+            return answer(request) if callable(answer) else answer
+
+        return wait
+
+    in_place.on(f"GET {PROJECT}/services:batchGet", after_all(enabled))
+    in_place.on(f"POST {PROJECT}:getIamPolicy", after_all({}))
+    in_place.on(f"GET {ACCOUNT}", after_all({}))
+    in_place.on(f"GET {PLACE}", after_all({}))
+    _, told = checked()
+    assert [told[name][0] for name in ("APIs", "service account", "region")] == ["✓"] * 3
+
+
+@pytest.mark.parametrize(
+    ("image", "today", "status", "said"),
+    [
+        ("tf2-cpu.2-15", date(2026, 1, 1), "right", "TensorFlow 2.15, until 2027-01-14"),
+        ("tf2-cpu.2-15", date(2026, 7, 15), "worth a look", "ends on 2027-01-14"),
+        ("tf2-gpu.2-15", date(2026, 11, 25), "worth a look", "no patches since 2026-07-14"),
+        ("tf2-cpu.2-15", date(2027, 1, 15), "wrong", "ended on 2027-01-14"),
+        ("tf2-cpu.2-18", date(2027, 1, 15), "not seen", "TensorFlow 2.18 is not known here"),
+    ],
+)
+def test_the_end_of_a_ready_made_serving_image_is_told(
+    vertex_settings: Callable[..., VertexSettings],
+    image: str,
+    today: date,
+    status: str,
+    said: str,
+):
+    name = f"us-docker.pkg.dev/vertex-ai/prediction/{image}:latest"
+    result = serving_image(vertex_settings("--serving-image", name), today)
+    assert (result.status.value, said in result.text) == (status, True), result
+    stored = vertex_settings("--serving-image", name, "--push-to", "storage")
+    assert serving_image(stored, today).status is CheckStatus.PASSED
+    assert serving_image(vertex_settings("--serving-image", OURS), today).cure == ""
 
 
 def disable(request: Request) -> dict[str, Any]:
@@ -127,7 +227,7 @@ NOTHING = refusal(404, "not found", "NOT_FOUND")
         (
             "permissions",
             f"POST {PROJECT}:testIamPermissions",
-            {},
+            held_by_the_account,
             "you lack aiplatform.pipelineJobs.cancel",
             [],
         ),
@@ -149,7 +249,7 @@ NOTHING = refusal(404, "not found", "NOT_FOUND")
         (
             "service account",
             f"POST {ACCOUNT}:testIamPermissions",
-            {},
+            held_by_the_account,
             "roles/iam.serviceAccountUser on the service account",
             [],
         ),
@@ -177,8 +277,22 @@ NOTHING = refusal(404, "not found", "NOT_FOUND")
         (
             "quota",
             f"GET {COMPUTE}",
-            {"quotas": [{"metric": "N2_CPUS", "limit": 8.0, "usage": 6.0}]},
+            quotas(N2_CPUS=(8, 6)),
             "N2_CPUS has 2 left, and Dataflow begins with 4",
+            [],
+        ),
+        (
+            "your rights",
+            f"GET {BUCKET}/iam/testPermissions",
+            held_by_the_account,
+            "you lack storage.objects.create, storage.objects.get on bucket my-bucket (roles/",
+            [],
+        ),
+        (
+            "account's rights",
+            f"POST {REPOSITORY}:testIamPermissions",
+            {},
+            "lacks artifactregistry.repositories.downloadArtifacts on repository natality",
             [],
         ),
         (
@@ -211,7 +325,7 @@ def test_one_thing_wrong_is_told_with_its_cure(
     assert status == 1
     assert told[name].startswith("✗"), told
     assert said in told[name]
-    assert told["in all"] == "16 passed, 1 failed"
+    assert told["in all"] == "19 right, 1 wrong, 1 not seen"
 
 
 @pytest.mark.parametrize(
@@ -220,8 +334,20 @@ def test_one_thing_wrong_is_told_with_its_cure(
         (
             "quota",
             f"GET {COMPUTE}",
-            {"quotas": [{"metric": "N2_CPUS", "limit": 24.0, "usage": 0.0}]},
+            quotas(N2_CPUS=(24, 0)),
             "Dataflow may grow to 40",
+        ),
+        (
+            "quota",
+            f"GET {COMPUTE}",
+            quotas(N2_CPUS=(200, 0), DISKS_TOTAL_GB=(100, 0)),
+            "DISKS_TOTAL_GB has 100 left, and Dataflow may grow to 500",
+        ),
+        (
+            "bucket",
+            f"GET {BUCKET}",
+            {"name": "my-bucket", "location": "EU", "projectNumber": "0"},
+            "my-bucket is in eu, and runs are in us-central1",
         ),
         ("roles", f"POST {PROJECT}:getIamPolicy", {}, "roles/dataflow.worker"),
     ],
@@ -249,13 +375,13 @@ def test_what_may_not_be_asked_is_told(in_place: GoogleCloud, checked: Checked):
     assert status == 0
     assert told["subnetwork"].startswith("? You lack the permission compute.subnetworks.get")
     assert "roles/compute.viewer" in told["subnetwork"]
-    assert told["in all"] == "16 passed, 1 not asked"
+    assert told["in all"] == "19 right, 2 not seen"
 
 
 def test_a_bucket_of_others_is_not_ours(in_place: GoogleCloud, checked: Checked):
     denied = "you@example.com does not have storage.buckets.get access to the bucket."
-    in_place.on("GET /storage/v1/b/my-bucket", refusal(403, denied, "PERMISSION_DENIED"))
-    status, told = checked("--addresses", f"storage={in_place.url}")
+    in_place.on(f"GET {BUCKET}", refusal(403, denied, "PERMISSION_DENIED"))
+    status, told = checked()
     assert status == 1
     assert told["bucket"].startswith("✗ my-bucket is there, but not for you to look at")
 
@@ -282,7 +408,7 @@ def test_without_a_network_all_else_is_checked(checked: Checked, tmp_path: Path)
     assert told["spec"].startswith("✓ compiles to ")
     assert told["credentials"].startswith("? Google Cloud can't be reached at 127.0.0.1")
     assert told["bucket"] == "? see credentials"
-    assert told["in all"] == "3 passed, 14 not asked"
+    assert told["in all"] == "4 right, 17 not seen"
 
 
 def test_bad_credentials_are_wrong(google: GoogleCloud, checked: Checked):
@@ -290,7 +416,30 @@ def test_bad_credentials_are_wrong(google: GoogleCloud, checked: Checked):
     status, told = checked()
     assert status == 1
     assert told["credentials"].startswith("✗ The credentials for Google Cloud have expired")
-    assert told["in all"] == "3 passed, 1 failed, 13 not asked"
+    assert told["in all"] == "4 right, 1 wrong, 16 not seen"
+
+
+@pytest.mark.parametrize(("http", "title"), [(200, ""), (403, " (Log in to the hotel)")])
+def test_a_web_page_in_place_of_a_token_is_no_expired_login(
+    checked: Checked, tmp_path: Path, http: int, title: str
+):
+    page = b"<!DOCTYPE html><html><head><title>Log in to\n the hotel</title></head></html>"
+
+    @werkzeug.Request.application
+    def hotel(_: werkzeug.Request) -> werkzeug.Response:
+        return werkzeug.Response(page, http, content_type="text/html")
+
+    server = make_server("127.0.0.1", 0, hotel)
+    with server.socket:
+        threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
+        url = f"http://127.0.0.1:{server.port}/token"
+        storage.write_credentials(tmp_path / "hotel.json", url)
+        os.replace(tmp_path / "hotel.json", tmp_path / "key.json")
+        _, told = checked()
+        server.shutdown()
+    assert f"a web page answers{title}." in told["credentials"]
+    assert "HTTPS_PROXY" in told["credentials"]
+    assert "expired" not in told["credentials"]
 
 
 def test_a_lock_is_read_for_this_python(tmp_path: Path):

@@ -130,6 +130,12 @@ def test_a_schedule_that_is_not_there_or_twice_is_named(
     assert not google.asked("(POST|DELETE) .*")
 
 
-def test_what_to_do_must_be_said(online: tuple[str, ...], capfd: pytest.CaptureFixture[str]):
-    assert main([*online, "schedule"]) == 1
-    assert "Name one of create, list, pause, resume, delete." in capfd.readouterr().err
+def test_what_to_do_must_be_said_before_any_setting(capfd: pytest.CaptureFixture[str]):
+    assert main(["schedule"]) == 2
+    told = capfd.readouterr().err
+    assert "It is not said what to do with schedules." in told
+    assert "Name one of create, list, pause, resume, delete." in told
+    assert main(["schedule", "resum", "weekly"]) == 2
+    told = capfd.readouterr().err
+    assert "There is no command 'schedule resum'." in told
+    assert "Did you mean schedule resume?" in told

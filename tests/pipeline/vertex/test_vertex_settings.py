@@ -128,6 +128,7 @@ def test_scales_can_be_added_and_changed_in_the_file(vertex_settings: Load, empt
         ('machine_type = "n2-standard-4"\ngpus = 1', "Setting scales.mine.gpus is '1'"),
         (
             'machine_type = "n2-standard-4"\naccelerator_count = 1',
+            'Setting scales.mine is {machine_type = "n2-standard-4", accelerator_count = 1}: '
             "accelerator_type and accelerator_count belong together",
         ),
     ],

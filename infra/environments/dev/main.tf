@@ -1,0 +1,27 @@
+# To try things in: a project of its own, whose bucket goes with it.
+terraform {
+  backend "gcs" {
+    prefix = "pipeline/dev"
+  }
+}
+
+provider "google" {
+  project = var.project
+  region  = var.region
+}
+
+module "pipeline" {
+  source          = "../../modules/pipeline"
+  project         = var.project
+  region          = var.region
+  name            = var.name
+  bucket          = var.bucket
+  bucket_location = var.bucket_location
+  engineers       = var.engineers
+  expendable      = true
+  webhook         = false
+}
+
+output "settings" {
+  value = module.pipeline.settings
+}

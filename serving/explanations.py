@@ -19,7 +19,6 @@ from models.interpretation import Interpretation
 from models.names import PREDICTION, SERVING
 from models.request import RequestError
 from serving.instances import Columns, from_rows, row_count
-from serving.records.access_log import record_of
 from serving.refusals import InputError
 from serving.server.service import Service
 
@@ -153,8 +152,8 @@ async def explain(
                 f"Send at most {most} at once.",
             )
         start = from_rows([interpretation_of(model).reference])
-        answer = await service.ask(request, signature, mixed.mix(columns, start))
-        record_of(request.scope).rows = rows
+        answer = await service.compute(signature, mixed.mix(columns, start))
+        service.answered(request, columns)
         predictions = answer[PREDICTION].reshape(rows, -1)[:, -1]
         reference, shares = mixed.shares(answer[PREDICTION])
     intervals: Mapping[int, np.ndarray] = {}

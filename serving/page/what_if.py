@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from starlette.requests import Request
 
 from models.attributions import mixtures
 from models.declaration import Category, Feature, Number
@@ -18,7 +17,6 @@ from models.intervals import Intervals
 from models.names import PREDICTION, SERVING
 from models.request import contradictions
 from serving.instances import Columns, from_rows, row_count
-from serving.records.access_log import record_of
 from serving.server.service import Service
 
 if TYPE_CHECKING:  # It loads TensorFlow, which must not keep the server from listening.
@@ -28,14 +26,11 @@ _POINTS = 60
 """Most values of a number for which the answer is shown."""
 
 
-async def answer(
-    service: Service, request: Request, model: SavedModel, columns: Columns
-) -> dict[str, Any]:
+async def answer(service: Service, model: SavedModel, columns: Columns) -> dict[str, Any]:
     """The answer to one row, and to all that differ from it in one feature, by one call.
 
     Args:
         service: Calls the model.
-        request: The request.
         model: The version that answers.
         columns: The row, as its `serving_default` takes it.
 
@@ -51,8 +46,7 @@ async def answer(
     asked = [*parts.values()]
     asked.append(mixed.mix(columns, from_rows([found.reference])) if found else columns)
     together = {n: np.concatenate([part[n] for part in asked]) for n in columns}
-    told = await service.ask(request, model.signatures[SERVING], together)
-    record_of(request.scope).rows = 1
+    told = await service.compute(model.signatures[SERVING], together)
     ends = np.cumsum([row_count(part) for part in asked])[:-1]
     *curves, last = np.split(told[PREDICTION], ends)
     return {

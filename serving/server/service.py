@@ -99,14 +99,23 @@ class Service:
         return await asyncio.to_thread(lambda: parse(_json(body)))
 
     async def ask(self, request: Request, signature: Signature, columns: Columns) -> Answer:
-        """The model's answer.
+        """The model's answer to the rows of a request.
+
+        Raises:
+            RefusedError: If there are too many rows, or the model has no sound answer to them.
+        """
+        record_of(request.scope).rows = row_count(columns)
+        answer = await self.compute(signature, columns)
+        self.answered(request, columns)
+        return answer
+
+    async def compute(self, signature: Signature, columns: Columns) -> Answer:
+        """The model's answer to any rows, also to those that no request has.
 
         Raises:
             RefusedError: If there are too many rows, or the model has no sound answer to them.
         """
         rows, limit = row_count(columns), self.settings.max_rows
-        record = record_of(request.scope)
-        record.rows = rows
         if rows > limit:
             raise InputError(f"The request has {rows} rows.", f"Send at most {limit} at once.")
         answer = await self.batcher.answer(signature, columns)
@@ -115,8 +124,13 @@ class Service:
                 raise ModelError(
                     f"The model's {name} is no finite number.", "Ask another version of it."
                 )
-        self.telemetry.rows.labels(record.version).inc(rows)
         return answer
+
+    def answered(self, request: Request, columns: Columns) -> None:
+        """Counts the rows of a request, now that there is an answer to them."""
+        record = record_of(request.scope)
+        record.rows = row_count(columns)
+        self.telemetry.rows.labels(record.version).inc(record.rows)
 
     async def _body(self, request: Request) -> bytes:
         encoding = request.headers.get("content-encoding", "identity")

@@ -81,11 +81,12 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         custom_config=engines.ingestion_config,
     )
 
+    statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
     previous = tfx.dsl.Resolver(
         strategy_class=engines.previous_strategy,
         statistics=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ExampleStatistics),
     ).with_id("PreviousStatistics")
-    statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
+    previous.add_upstream_node(statistics)
     inferred_schema = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"])
     schema = tfx.components.ImportSchemaGen(schema_file=engines.schema_file)
     anomalies = tfx.components.ExampleValidator(
@@ -150,7 +151,7 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
     )
 
     components = [
-        *(examples, previous, statistics, inferred_schema, schema, anomalies, gate, accepted),
+        *(examples, statistics, previous, inferred_schema, schema, anomalies, gate, accepted),
         *(transform, trainer, baseline, evaluator, pusher),
     ]
     report = Report(

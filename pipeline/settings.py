@@ -31,8 +31,8 @@ PRODUCTION = "production"
 _UNIT = f", in {LABEL.unit}" if LABEL.unit else ""
 
 COMPONENTS = (
-    *("BigQueryExampleGen", "ImportSchemaGen", "PreviousStatistics", "StatisticsGen"),
-    *("ExampleValidator", "SchemaGen", "AnomalyGate", "AcceptedStatistics"),
+    *("BigQueryExampleGen", "ImportSchemaGen", "StatisticsGen"),
+    *("ExampleValidator", "PreviousStatistics", "SchemaGen", "AnomalyGate", "AcceptedStatistics"),
     *("Transform", "Trainer", "Baseline"),
     *("Evaluator", "Pusher", "Report"),
 )

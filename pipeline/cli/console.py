@@ -90,7 +90,7 @@ class Progress:
         self._stopping = stopping
         self._states: dict[str, State] = {}
         self._seconds: dict[str, float] = {}
-        self._loading = time.monotonic()
+        self._loading: float | None = None
         self._began: dict[str, float] = {}
         self._spinner = Spinner("dots", style="bold")
         self._ended = False
@@ -119,6 +119,10 @@ class Progress:
         if self._console.is_terminal:
             self._live.stop()
 
+    def loading(self) -> None:
+        """Counts the seconds until the components are known."""
+        self._loading = time.monotonic()
+
     def planned(self, components: Sequence[str]) -> None:
         """Takes the components to come, in order."""
         self._states = dict.fromkeys(components, State.WAITING)
@@ -141,8 +145,11 @@ class Progress:
 
     def _render(self) -> RenderableType:
         if not self._states:
-            seconds = time.monotonic() - self._loading
-            self._spinner.text = Text(f"loading TensorFlow, Beam and TFX, {seconds:.0f} s", "dim")
+            told = "looking for what has changed"
+            if self._loading is not None:
+                seconds = time.monotonic() - self._loading
+                told = f"loading TensorFlow, Beam and TFX, {seconds:.0f} s"
+            self._spinner.text = Text(told, "dim")
             return self._spinner
         self._spinner.text = ""
         table = Table.grid(padding=(0, 1))

@@ -33,6 +33,10 @@ class Exit(IntEnum):
 class Observer(Protocol):
     """Someone who is told how the run goes."""
 
+    def loading(self) -> None:
+        """Told before TensorFlow, Beam and TFX load, where they do."""
+        ...
+
     def planned(self, components: Sequence[str]) -> None:
         """Told once, before the first component."""
         ...

@@ -36,30 +36,35 @@ class OtherBlessedModelStrategy(tfx.dsl.experimental.LatestBlessedModelStrategy)
         return super().resolve_artifacts(store, input_dict | {"model": others})
 
 
-class LatestAcceptedStrategy(tfx.dsl.experimental.LatestArtifactStrategy):
-    """Resolves the latest statistics that `AcceptedStatistics` has marked, or none.
+class OtherAcceptedStrategy(tfx.dsl.experimental.LatestArtifactStrategy):
+    """Resolves the latest statistics that `AcceptedStatistics` has marked, of other examples.
 
-    On Vertex AI, the filter that `pipeline/vertex/compile.py` writes does the same. The stock
-    strategy also takes those of runs that the gate has stopped, and makes a first run fail.
+    The stock strategy also takes those of runs that the gate has stopped, and makes a first run
+    fail. Without a look at the examples, a second, unchanged run would compare them with
+    themselves: the gate would never be cached, nor the report behind it, and a drift that the first
+    run has told would be gone from it. The Resolver must run after StatisticsGen.
     """
 
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
-        """Resolves the latest artifact of each channel.
+        """Resolves statistics; an empty list where there are none.
 
         Args:
             store: The metadata store.
-            input_dict: All artifacts of each channel.
+            input_dict: All statistics under `statistics`.
 
         Returns:
-            The same keys, with one artifact each or none.
+            The same key, with one artifact or none.
         """
-        accepted = {
-            key: [each for each in artifacts if each.get_int_custom_property(ACCEPTED)]
-            for key, artifacts in input_dict.items()
-        }
-        return super().resolve_artifacts(store, accepted) or {key: [] for key in input_dict}
+        accepted, described = [], []
+        for artifact in input_dict["statistics"]:
+            marked = artifact.get_int_custom_property(ACCEPTED)
+            (accepted if marked else described).append(artifact)
+        now = _last_output(store, [artifact.id for artifact in described])
+        others = [artifact for artifact in accepted if now not in _made_of(store, artifact.id)]
+        found = super().resolve_artifacts(store, {"statistics": others})
+        return found or {"statistics": []}
 
 
 def _last_output(store: mlmd.MetadataStore, artifact_ids: list[int]) -> int | None:
@@ -70,3 +75,14 @@ def _last_output(store: mlmd.MetadataStore, artifact_ids: list[int]) -> int | No
         if event.type == metadata_store_pb2.Event.OUTPUT
     ]
     return max(outputs, key=lambda event: event.execution_id).artifact_id if outputs else None
+
+
+def _made_of(store: mlmd.MetadataStore, artifact_id: int) -> set[int]:
+    """The artifacts that those executions read which put out this one."""
+    makers = [
+        event.execution_id
+        for event in store.get_events_by_artifact_ids([artifact_id])
+        if event.type == metadata_store_pb2.Event.OUTPUT
+    ]
+    events = store.get_events_by_execution_ids(makers) if makers else []
+    return {e.artifact_id for e in events if e.type == metadata_store_pb2.Event.INPUT}

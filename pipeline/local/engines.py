@@ -14,15 +14,16 @@ from data.table import TABLE
 from pipeline.beam import in_process
 from pipeline.caching import code_fingerprint, name_by_content
 from pipeline.components import embedded_bigquery, whole_pusher
-from pipeline.components.resolvers import LatestAcceptedStrategy, OtherBlessedModelStrategy
+from pipeline.components.resolvers import OtherAcceptedStrategy, OtherBlessedModelStrategy
 from pipeline.pipeline import Engines, to_folder
 from pipeline.settings import BIGQUERY, ROOT, LocalSettings
+from report.runs.run_records import METADATA
 
 
 def metadata_config(settings: LocalSettings) -> metadata_store_pb2.ConnectionConfig:
     """How to connect to the run root's ML Metadata, a SQLite file."""
     return tfx.orchestration.metadata.sqlite_metadata_connection_config(
-        str(settings.run_root.resolve() / "metadata.sqlite")
+        str(settings.run_root.resolve() / METADATA)
     )
 
 
@@ -47,7 +48,7 @@ def local_engines(settings: LocalSettings) -> Engines:
         | {"custom_executor_spec": executor_spec.ExecutorClassSpec(whole_pusher.Executor)},
         "metadata": metadata_config(settings),
         "baseline_strategy": OtherBlessedModelStrategy,
-        "previous_strategy": LatestAcceptedStrategy,
+        "previous_strategy": OtherAcceptedStrategy,
     }
     beam_args = in_process(ROOT / "setup.py")
     if settings.source == BIGQUERY:

@@ -27,6 +27,7 @@ from pipeline.cli.explain import explained
 from pipeline.cli.interrupts import Interrupts
 from pipeline.cli.run_root import new_log, sole_run
 from pipeline.cli.status import Exit, Observer
+from pipeline.local.last_run import LastRun, inputs_of, leave, repeat
 from pipeline.settings import BIGQUERY, LocalSettings
 
 if TYPE_CHECKING:
@@ -114,6 +115,12 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
         UserError: What the user can mend.
         Exception: What a component raised.
     """
+    inputs = inputs_of(settings)
+    last = LastRun.read(settings.run_root)
+    if last and last.is_repeated_by(inputs, settings.run_root):
+        return repeat(last, settings.run_root, run_id, observer)
+
+    observer.loading()
     # Takes seconds: all of TensorFlow, Beam and TFX.
     import ml_metadata as mlmd
     from absl import logging
@@ -123,7 +130,7 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
     from pipeline.pipeline import create_pipeline
     from report.component import Report
     from report.run_info import RunInfo
-    from report.runs.run_records import RunRecords
+    from report.runs.run_records import METADATA, RunRecords
 
     logging.use_absl_handler()  # Lines with time and place.
     logging.set_verbosity(logging.INFO)  # All that TFX tells goes to the run's log file.
@@ -132,7 +139,7 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
         clear_killed_runs(engines.metadata, Path(engines.pipeline_root))
     except (mlmd.errors.StatusError, RuntimeError) as error:
         raise UserError(
-            f"{settings.run_root / 'metadata.sqlite'} can't be read ({error}).",
+            f"{settings.run_root / METADATA} can't be read ({error}).",
             "Move it away, or choose another folder with --run-root; pushed models are untouched.",
         ) from error
     pipeline = create_pipeline(settings, engines)
@@ -141,7 +148,10 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
     records = RunRecords(mlmd.MetadataStore(engines.metadata), settings.run_root)
     records.begin(run_id, RunInfo.from_json(report.exec_properties["run_info"]))
     ObservedRunner(observer, run_id).run(pipeline, run_options=partial)
-    return records.end(run_id)
+    summary = records.end(run_id)
+    if inputs and inputs == inputs_of(settings):  # Nothing was edited meanwhile.
+        leave(settings.run_root, run_id, inputs, summary)
+    return summary
 
 
 def report_failure(settings: LocalSettings, run_id: str, failure: str) -> str | None:

@@ -39,6 +39,7 @@ def run(settings: VertexSettings, options: Rehearse, console: Console) -> int:
     progress = Progress(console, lambda: interrupts.came)
     try:
         with interrupts, progress:
+            progress.loading()
             outcome = _rehearsed(settings, options, console, progress)
     except (KeyboardInterrupt, UserError):
         if interrupts.came:

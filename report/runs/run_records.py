@@ -11,7 +11,7 @@ import datetime
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 RECORD = "run_record"
 """Type of the contexts that hold the records. TFX's own begin with a run's first component only."""
+
+METADATA = "metadata.sqlite"
+"""Name of ML Metadata's file in the run root."""
 
 UNFINISHED = "unfinished"
 """What came of a run that has not ended, or was stopped or killed."""
@@ -124,6 +127,11 @@ class RunRecords:
         with replacing(self._of_versions / f"{version}.html") as link:
             link.symlink_to(os.path.relpath(page.resolve(), self._of_versions))
 
+    def repeat(self, last_run_id: str, run_id: str) -> None:
+        """Records of a run that has begun that it came to the same as another one."""
+        last = self._store.get_context_by_type_and_name(RECORD, last_run_id)
+        self._write(run_id, **_values(last))
+
     def read(self) -> dict[str, PastRun]:
         """The runs there were, the newest first, by name."""
         # Other versions of the project wrote what they had to say on TFX's own contexts.
@@ -177,13 +185,13 @@ class RunRecords:
         self._store.put_contexts([context])
 
 
-def open_metadata(run_root: Path) -> mlmd.MetadataStore:
-    """Opens ML Metadata of a run root, to read.
+def open_metadata(run_root: Path, *, write: bool = False) -> mlmd.MetadataStore:
+    """Opens ML Metadata of a run root, to read only unless it is said otherwise.
 
     Raises:
         UserError: If there is none, or it can't be read.
     """
-    file = run_root / "metadata.sqlite"
+    file = run_root / METADATA
     if not file.is_file():
         raise UserError(
             f"There has been no run in {run_root}.",
@@ -191,7 +199,8 @@ def open_metadata(run_root: Path) -> mlmd.MetadataStore:
         )
     config = metadata_store_pb2.ConnectionConfig()
     config.sqlite.filename_uri = str(file.resolve())
-    config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
+    mode = metadata_store_pb2.SqliteMetadataSourceConfig
+    config.sqlite.connection_mode = mode.READWRITE if write else mode.READONLY
     try:
         return mlmd.MetadataStore(config)
     except (mlmd.errors.StatusError, RuntimeError) as error:
@@ -202,10 +211,7 @@ def open_metadata(run_root: Path) -> mlmd.MetadataStore:
 
 
 def _past_run(context: metadata_store_pb2.Context) -> PastRun:
-    values = {
-        name: getattr(value, value.WhichOneof("value"))
-        for name, value in context.custom_properties.items()
-    }
+    values = _values(context)
     began = context.create_time_since_epoch / 1000
     return PastRun(
         run_id=context.name,
@@ -216,6 +222,13 @@ def _past_run(context: metadata_store_pb2.Context) -> PastRun:
         rmse=values.get("rmse"),
         failure=values.get("failure"),
     )
+
+
+def _values(context: metadata_store_pb2.Context) -> dict[str, Any]:
+    return {
+        name: getattr(value, value.WhichOneof("value"))
+        for name, value in context.custom_properties.items()
+    }
 
 
 def _info(text: str | None) -> RunInfo | None:

@@ -1,15 +1,15 @@
-"""What came of a run, for the terminal."""
+"""What came of a run, for the terminal.
+
+It is shown at once where nothing has changed: what loads TFX and TFMA is imported where it is
+needed.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from report.collect.data_quality import read_split_statistics, row_counts
 from report.collect.run_artifacts import RunArtifacts
-from report.collect.slice_metrics import read_slices
-from report.collect.verdict import blessed, pushed_to, read_reasons
 from report.facts import Slice
-from schema.validation import read_findings
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class RunSummary:
 
 def summarise(run: RunArtifacts, page: str) -> RunSummary:
     """Reads the summary of a run from its artifacts."""
+    from report.collect.data_quality import read_split_statistics, row_counts
+    from report.collect.slice_metrics import read_slices
+    from report.collect.verdict import blessed, pushed_to, read_reasons
+    from schema.validation import read_findings
+
     findings = read_findings(run.findings.uri) if run.findings else None
     return RunSummary(
         rows=row_counts(read_split_statistics(run)),

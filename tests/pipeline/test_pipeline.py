@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[2]
 
 EDGES = {
     "BigQueryExampleGen": set(),
-    "PreviousStatistics": set(),
+    "PreviousStatistics": {"StatisticsGen"},
     "ImportSchemaGen": set(),
     "StatisticsGen": {"BigQueryExampleGen"},
     "SchemaGen": {"StatisticsGen"},

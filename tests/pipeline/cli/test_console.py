@@ -114,7 +114,10 @@ def test_components_that_run_at_once_have_their_own_times():
 
 
 def test_loading_is_told_before_components_are_known():
-    assert "loading TensorFlow, Beam and TFX, 0 s" in drawn(Progress(console(terminal=True)))[0]
+    progress = Progress(console(terminal=True))
+    assert "looking for what has changed" in drawn(progress)[0]
+    progress.loading()
+    assert "loading TensorFlow, Beam and TFX, 0 s" in drawn(progress)[0]
 
 
 def test_what_fails_as_the_user_stops_is_no_failure():

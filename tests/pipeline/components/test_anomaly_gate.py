@@ -25,7 +25,7 @@ from models.features import LABEL
 from pipeline.beam import RUNNER
 from pipeline.components import anomaly_gate as gate
 from pipeline.components.accepted_statistics import AcceptedStatistics
-from pipeline.components.resolvers import LatestAcceptedStrategy
+from pipeline.components.resolvers import OtherAcceptedStrategy
 from schema import distances, findings, plausibility
 from schema.validation import inspect, read_findings
 
@@ -339,11 +339,12 @@ def run_pipeline(folder: Path, severity: str) -> None:
             splits=[split(name="train", pattern="train/*"), split(name="eval", pattern="eval/*")]
         ),
     )
+    stats = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
     previous = tfx.dsl.Resolver(
-        strategy_class=LatestAcceptedStrategy,
+        strategy_class=OtherAcceptedStrategy,
         statistics=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ExampleStatistics),
     ).with_id("PreviousStatistics")
-    stats = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
+    previous.add_upstream_node(stats)
     inferred = tfx.components.SchemaGen(statistics=stats.outputs["statistics"])
     agreed = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA_FILE)).with_id("CheckedSchema")
     anomalies = tfx.components.ExampleValidator(

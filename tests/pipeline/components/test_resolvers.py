@@ -12,7 +12,7 @@ from tfx.orchestration import metadata
 from tfx.types import artifact_utils, standard_artifacts
 
 from pipeline.components.accepted_statistics import ACCEPTED
-from pipeline.components.resolvers import LatestAcceptedStrategy, OtherBlessedModelStrategy
+from pipeline.components.resolvers import OtherAcceptedStrategy, OtherBlessedModelStrategy
 
 
 class History:
@@ -38,18 +38,18 @@ class History:
         self.put_out(model.id)
         return model.id
 
-    def put_out(self, model: int) -> None:
-        """An execution puts out a model: the Trainer's, or one from the cache."""
+    def put_out(self, artifact: int, made_of: int | None = None) -> None:
+        """An execution puts out an artifact, made anew or from the cache."""
         (execution,) = self.store.put_executions(
             [metadata_store_pb2.Execution(type_id=self._training)]
         )
+        ends = {artifact: metadata_store_pb2.Event.OUTPUT}
+        if made_of is not None:
+            ends[made_of] = metadata_store_pb2.Event.INPUT
         self.store.put_events(
             [
-                metadata_store_pb2.Event(
-                    artifact_id=model,
-                    execution_id=execution,
-                    type=metadata_store_pb2.Event.OUTPUT,
-                )
+                metadata_store_pb2.Event(artifact_id=end, execution_id=execution, type=kind)
+                for end, kind in ends.items()
             ]
         )
 
@@ -69,18 +69,25 @@ class History:
         assert resolved is not None
         return resolved["model"][0].id if resolved["model"] else None
 
-    def described(self, *, accepted: bool) -> int:
-        """New statistics, of StatisticsGen or of AcceptedStatistics; returns their id."""
+    def described(self) -> int:
+        """New statistics, of StatisticsGen; returns their id."""
+        return self._put_statistics(standard_artifacts.ExampleStatistics())
+
+    def accepted(self, of: int) -> int:
+        """What AcceptedStatistics makes of statistics; returns its id."""
         statistics = standard_artifacts.ExampleStatistics()
+        statistics.set_int_custom_property(ACCEPTED, 1)
+        return self._put_statistics(statistics, made_of=of)
+
+    def _put_statistics(self, statistics: types.Artifact, made_of: int | None = None) -> int:
         statistics.uri = f"/statistics/{len(self._statistics)}"
-        if accepted:
-            statistics.set_int_custom_property(ACCEPTED, 1)
         self._put(statistics)
         self._statistics.append(statistics)
+        self.put_out(statistics.id, made_of)
         return statistics.id
 
     def previous(self) -> list[int]:
-        resolved = LatestAcceptedStrategy().resolve_artifacts(
+        resolved = OtherAcceptedStrategy().resolve_artifacts(
             self.store, {"statistics": self._statistics}
         )
         return [statistics.id for statistics in resolved["statistics"]]
@@ -144,9 +151,23 @@ def test_a_candidate_from_the_cache_is_compared_with_the_newer_one(history: Hist
 
 def test_previous_statistics_are_the_latest_that_were_accepted(history: History):
     assert history.previous() == []
-    history.described(accepted=False)
-    assert history.previous() == []
-    history.described(accepted=True)
-    latest = history.described(accepted=True)
-    history.described(accepted=False)
+    history.accepted(history.described())
+    latest = history.accepted(history.described())
+    history.described()  # Of a run that the gate stopped.
+    history.described()
     assert history.previous() == [latest]
+
+
+def test_statistics_are_not_compared_with_themselves(history: History):
+    first = history.described()
+    history.accepted(first)
+    history.put_out(first)
+    assert history.previous() == []
+
+
+def test_statistics_from_the_cache_are_compared_with_the_newer_ones(history: History):
+    back_to = history.described()
+    history.accepted(back_to)
+    newer = history.accepted(history.described())
+    history.put_out(back_to)
+    assert history.previous() == [newer]

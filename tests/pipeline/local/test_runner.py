@@ -51,6 +51,8 @@ class Witness:
         self.told: list[tuple[str, State]] = []
         self.seconds: dict[str, float] = {}
 
+    def loading(self) -> None: ...
+
     def planned(self, components: Sequence[str]) -> None:
         self.names = list(components)
 

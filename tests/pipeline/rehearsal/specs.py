@@ -35,6 +35,8 @@ class Watcher:
         self.plan: list[str] = []
         self.changes: list[tuple[str, State]] = []
 
+    def loading(self) -> None: ...
+
     def planned(self, components: Sequence[str]) -> None:
         self.plan = list(components)
 

@@ -217,7 +217,7 @@ class LocalSettings(Settings):
 
     model_config = SettingsConfigDict(cli_prog_name="local_runner.py")
     default_config = Path(f"{TABLE.pipeline}.toml")
-    incidental = Settings.incidental | {"run_root", "from_", "to"}
+    incidental = Settings.incidental | {"run_root", "from_", "to", "read_in_chunks"}
 
     source: str = Field(
         SAMPLE,
@@ -236,6 +236,10 @@ class LocalSettings(Settings):
         None, alias="from", description="first component to run; earlier ones are reused"
     )
     to: str | None = Field(None, description="last component to run")
+
+    read_in_chunks: bool = Field(
+        True, description="read examples in chunks; --no-read-in-chunks does it as TFX does, slowly"
+    )
 
     @field_validator("run_root")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,6 +126,7 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
     import ml_metadata as mlmd
     from absl import logging
 
+    from pipeline.local.chunked_source import chunked_source
     from pipeline.local.engines import local_engines
     from pipeline.local.runner import ObservedRunner, clear_killed_runs, run_options
     from pipeline.pipeline import create_pipeline
@@ -147,7 +149,8 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
     report = next(c for c in pipeline.components if isinstance(c, Report))
     records = RunRecords(mlmd.MetadataStore(engines.metadata), settings.run_root)
     records.begin(run_id, RunInfo.from_json(report.exec_properties["run_info"]))
-    ObservedRunner(observer, run_id).run(pipeline, run_options=partial)
+    with chunked_source() if settings.read_in_chunks else contextlib.nullcontext():
+        ObservedRunner(observer, run_id).run(pipeline, run_options=partial)
     summary = records.end(run_id)
     if inputs and inputs == inputs_of(settings):  # Nothing was edited meanwhile.
         leave(settings.run_root, run_id, inputs, summary)

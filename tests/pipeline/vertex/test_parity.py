@@ -37,7 +37,7 @@ RESOLVERS = {
 }
 """Nodes that Vertex AI runs as several tasks."""
 
-UNORDERED = {("Baseline", "Trainer")}
+UNORDERED = {("Baseline", "Trainer"), ("PreviousStatistics", "StatisticsGen")}
 """Edges that Vertex AI doesn't have: there, a resolver looks before the run makes any model."""
 
 

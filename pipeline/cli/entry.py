@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from common.environment import set_environment
+from common.imports import load_less
 from pipeline.cli.interrupts import STOPS
 from pipeline.cli.streams import lead_nowhere, make_patient
 
@@ -25,6 +26,7 @@ def start(commands: str) -> NoReturn:
     """
     make_patient()
     set_environment()
+    load_less()
     for number in STOPS:
         if signal.getsignal(number) != signal.SIG_IGN:  # As nohup has it, or a background job.
             signal.signal(number, signal.default_int_handler)

@@ -1,0 +1,44 @@
+"""A run on a laptop loads no client of Vertex AI; what is used loads all the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+
+PROGRAM = """
+import json, sys
+from common.imports import load_less
+
+load_less()
+from pipeline.local import engines, runner
+from pipeline import pipeline
+import report.component
+from tfx import v1 as tfx
+
+names = "google.cloud.aiplatform", "rfc3987_syntax", "altair"
+loaded = [[name for name in names if name in sys.modules]]
+trainer = tfx.extensions.google_cloud_ai_platform.Trainer
+loaded.append([name for name in names if name in sys.modules])
+print(json.dumps([*loaded, trainer.__module__]))
+"""
+
+
+def test_what_no_run_calls_is_not_loaded_until_it_is_used():
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    before, after, trainer = json.loads(ended.stdout.splitlines()[-1])
+    assert before == ["altair"]
+    assert after == ["google.cloud.aiplatform", "altair"]
+    assert trainer.startswith("tfx.extensions.google_cloud_ai_platform.trainer")

@@ -25,7 +25,7 @@ from pipeline.cli.console import log_to
 from report.collect.lineage import read_lineage
 from report.runs.run_records import RunRecords, open_metadata
 
-PARTS = ("run", "quality", "ingestion", "training", "million")
+PARTS = ("run", "quality", "ingestion", "reading", "training", "million")
 
 
 def main(arguments: list[str]) -> int:
@@ -102,10 +102,13 @@ class Bench:
     def run(self) -> Iterator[Row]:
         """The whole pipeline on the sample, in a fresh run root, against the stock way."""
         first, stock = self._our_run.seconds, self._stock_run.seconds
-        again = self._local_run(self._ours).seconds
+        again = self._local_run(self._ours)
+        stock_again = self._stock_pipeline()
         yield Row("first run, s", ".1f", first, "stock components", stock)
-        yield Row("first run, s", ".1f", first, "promised", 60)
-        yield Row("second run, all cached, s", ".1f", again, "our first run", first)
+        yield Row("first run, s", ".1f", first, "aim", 25)
+        yield Row("unchanged second run, s", ".1f", again.seconds, "our first run", first)
+        yield Row("unchanged second run, s", ".1f", again.seconds, "stock", stock_again.seconds)
+        yield Row("unchanged second run, s", ".1f", again.seconds, "aim", 5)
 
     def quality(self) -> Iterator[Row]:
         """Error on the eval split against other learners on the same rows."""
@@ -123,6 +126,16 @@ class Bench:
         ours, stock, query = rates(self._folder / "ingestion")
         yield Row("ingestion, rows/s", ",.0f", ours, "stock executor", stock)
         yield Row("ingestion, rows/s", ",.0f", ours, "the query alone", query)
+
+    def reading(self) -> Iterator[Row]:
+        """Examples a second into Beam: what StatisticsGen, Transform and Evaluator read with."""
+        from benchmarks.reading import rates
+
+        _ = self._our_run  # Makes the examples.
+        files = _only(self._ours, "pipeline/BigQueryExampleGen/examples/*/Split-train")
+        ours, stock, alone = rates(files)
+        yield Row("into Beam, examples/s", ",.0f", ours, "stock source", stock)
+        yield Row("into Beam, examples/s", ",.0f", ours, "read and decoded alone", alone)
 
     def training(self) -> Iterator[Row]:
         """Examples a second of the training loop."""
@@ -146,7 +159,7 @@ class Bench:
         )
         root = self._folder / "million"
         process = self._local_run(root, "--source", str(source))
-        yield Row(f"a million {TABLE.rows}, s", ".0f", process.seconds)
+        yield Row(f"a million {TABLE.rows}, s", ".0f", process.seconds, "aim", 75)
         yield Row(
             f"a million {TABLE.rows}, peak GB", ".2f", process.peak_bytes / 1e9, "promised", 6
         )
@@ -160,6 +173,10 @@ class Bench:
 
     @cached_property
     def _stock_run(self) -> Process:
+        return self._stock_pipeline()
+
+    def _stock_pipeline(self) -> Process:
+        """A run of the stock pipeline, with what earlier ones left in its cache."""
         _ = self._our_run  # Its examples are what the stock run imports.
         examples = _only(self._ours, "pipeline/BigQueryExampleGen/examples/*")
         arguments = ["-m", "benchmarks.stock", str(examples), str(self._stock)]

@@ -272,7 +272,8 @@ class Data:
             scaled.
         columns: Distributions by column, a split each.
         skew: Distances between train and each other split, by split.
-        drift: Distances between this run's train split and the previous run's; None without one.
+        drift: Distances between this run's train split and that of the latest run on other
+            examples; None without one.
         findings: Anomalies, skew and drift beyond bounds.
         schema_diff: Unified diff from the schema to one that accepts the data; empty if there is
             nothing to accept.

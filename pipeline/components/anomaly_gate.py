@@ -45,7 +45,7 @@ def AnomalyGate(  # noqa: N802, the name of the node
         severity: One of `SEVERITIES`.
         code: Fingerprint of this step's code; only TFX's cache reads it.
         inferred: Of SchemaGen; its path goes into the command that accepts the data.
-        previous: Of StatisticsGen in the previous run, if there was one.
+        previous: Of the latest run on other examples that passed, if there was one.
 
     Raises:
         AnomaliesFound: If there are findings of the severity, or worse.

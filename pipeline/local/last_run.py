@@ -61,7 +61,7 @@ class LastRun:
         """Reads what the last run left; None if that is nothing, or of another version."""
         try:
             return _JSON.validate_python(json.loads((run_root / FILE).read_bytes()))
-        except (FileNotFoundError, ValueError, ValidationError):
+        except (OSError, ValueError, ValidationError):
             return None
 
     def write(self, run_root: Path) -> None:
@@ -211,7 +211,7 @@ def _places(lineage: Lineage, summary: RunSummary) -> Iterator[str]:
 
 def _metadata_digest(run_root: Path) -> str:
     file = run_root / METADATA
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else ""
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
 
 def _files_digest(places: Iterable[str]) -> str:

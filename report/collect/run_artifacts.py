@@ -41,7 +41,7 @@ class RunArtifacts:
 
     examples: Artifact | None = _output("BigQueryExampleGen", "examples", "Examples")
     statistics: Artifact | None = _output("StatisticsGen", "statistics", "ExampleStatistics")
-    # Those of the previous run. On Vertex AI a Resolver that found nothing is left out.
+    # Of the latest run on other examples. On Vertex AI a Resolver that found nothing is left out.
     previous: Artifact | None = _output(
         "PreviousStatistics", "statistics", "ExampleStatistics", optional=True
     )

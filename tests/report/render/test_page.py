@@ -154,7 +154,7 @@ def test_charts_carry_the_figures(page: str) -> None:
 def test_a_first_run_says_that_there_is_no_baseline() -> None:
     page = render(example_facts.without_baseline())
     assert "There is no baseline yet" in _text(page, "verdict")
-    assert "There is no previous run to measure drift from." in _text(page, "data")
+    assert "There is no earlier run on other examples to measure drift from." in _text(page, "data")
     assert "chart-slices-change" not in page
     assert "test" not in json.dumps(_specs(page)["chart-rows"])
 

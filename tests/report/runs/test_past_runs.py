@@ -99,9 +99,12 @@ def test_a_model_that_is_not_blessed(runs: Runs, bad: Facts):
     assert verdict.sentence in own_page(runs, "bad")
 
 
-def test_a_second_run_is_compared_with_the_one_before(bad: Facts):
-    assert bad.data and bad.data.drift
-    assert not any(distance.too_far for distance in bad.data.drift)
+def test_examples_are_compared_with_others_and_never_with_themselves(runs: Runs, bad: Facts):
+    assert bad.data and bad.data.drift is None
+    assert runs.make("other", "--sample", "0.19", "--to", "AnomalyGate") is not None
+    other = runs.facts("other").data
+    assert other and other.drift
+    assert not any(distance.too_far for distance in other.drift)
 
 
 def test_a_run_that_the_gate_stopped(runs: Runs, stopped: Facts):

@@ -2,14 +2,17 @@
 
 The stock source of tfx_bsl hands Beam one record after the other, gathers them into batches again
 and decodes these: some ten steps of Python a record. tfx_bsl can also read and decode whole batches
-in C++, for others than Beam. Here Beam gets those. The components, and the keys of TFX's cache, are
-what they were; the rows are the same, in larger batches.
+in C++, for others than Beam. Here Beam gets those, and the next one is decoded on another core as
+it works on the one it has. The components, and the keys of TFX's cache, are what they were; the
+rows are the same, in larger batches.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import apache_beam as beam
@@ -47,7 +50,16 @@ def _beam_source(examples: TFExampleRecord, batch_size: int | None = None) -> be
         return (
             pipeline
             | "Once" >> beam.Impulse()
-            | "ReadChunks" >> beam.FlatMap(lambda _: examples.RecordBatches(options))
+            | "ReadChunks" >> beam.FlatMap(lambda _: _ahead(examples.RecordBatches(options)))
         )
 
     return beam.ptransform_fn(source)()
+
+
+def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same batches, made by a thread ahead of who takes them: C++ leaves Python to others."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as thread:
+        waiting = deque(thread.submit(next, batches, None) for _ in range(2))
+        while (batch := waiting.popleft().result()) is not None:
+            waiting.append(thread.submit(next, batches, None))
+            yield batch

@@ -23,7 +23,8 @@ from data.table import TABLE
 from models.features import LABEL
 from pipeline.cli.console import log_to
 from report.collect.lineage import read_lineage
-from report.runs.run_records import RunRecords, open_metadata
+from report.runs.metadata_file import open_metadata
+from report.runs.run_records import RunRecords
 
 PARTS = ("run", "quality", "ingestion", "reading", "training", "million")
 

@@ -138,6 +138,10 @@ class Progress:
         elif not self._console.is_terminal:
             self._console.print(f"{component}: {state.value} {seconds:.1f} s", markup=False)
 
+    def noticed(self, sentence: str) -> None:
+        """Prints it, above the list."""
+        self._console.print(sentence, markup=False, soft_wrap=True)
+
     @property
     def running(self) -> str | None:
         """The component that has not ended."""

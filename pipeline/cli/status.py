@@ -44,3 +44,7 @@ class Observer(Protocol):
     def changed(self, component: str, state: State, seconds: float = 0.0) -> None:
         """Told at each change; `seconds` is how long the component took, once it has ended."""
         ...
+
+    def noticed(self, sentence: str) -> None:
+        """Told of something about the run root that the user should know."""
+        ...

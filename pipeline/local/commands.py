@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.cli.entry import run_command
-from pipeline.local import init, predict, report, serve
+from pipeline.local import clean, init, predict, report, serve
 from pipeline.settings import LocalSettings
 
 COMMANDS = {
+    "clean": clean.Options,
     "init": init.Options,
     "predict": predict.Options,
     "report": report.Options,

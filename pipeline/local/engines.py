@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ml_metadata.proto import metadata_store_pb2
-from tfx import v1 as tfx
 from tfx.dsl.components.base import executor_spec
 
 from common.files import write_atomically
@@ -17,14 +15,7 @@ from pipeline.components import embedded_bigquery, whole_pusher
 from pipeline.components.resolvers import OtherAcceptedStrategy, OtherBlessedModelStrategy
 from pipeline.pipeline import Engines, to_folder
 from pipeline.settings import BIGQUERY, ROOT, LocalSettings
-from report.runs.run_records import METADATA
-
-
-def metadata_config(settings: LocalSettings) -> metadata_store_pb2.ConnectionConfig:
-    """How to connect to the run root's ML Metadata, a SQLite file."""
-    return tfx.orchestration.metadata.sqlite_metadata_connection_config(
-        str(settings.run_root.resolve() / METADATA)
-    )
+from report.runs.metadata_file import connection_config
 
 
 def local_engines(settings: LocalSettings) -> Engines:
@@ -46,7 +37,7 @@ def local_engines(settings: LocalSettings) -> Engines:
         "checkpoint_root": str(root / "checkpoints"),
         "destination": to_folder(str(settings.serving_folder.resolve()))
         | {"custom_executor_spec": executor_spec.ExecutorClassSpec(whole_pusher.Executor)},
-        "metadata": metadata_config(settings),
+        "metadata": connection_config(settings.run_root),
         "baseline_strategy": OtherBlessedModelStrategy,
         "previous_strategy": OtherAcceptedStrategy,
     }

@@ -30,6 +30,7 @@ from pipeline.cli.run_root import new_log, sole_run
 from pipeline.cli.status import Exit, Observer
 from pipeline.local.last_run import LastRun, inputs_of, leave, repeat
 from pipeline.settings import BIGQUERY, LocalSettings
+from report.runs import metadata_file
 
 if TYPE_CHECKING:
     from report.runs.summary import RunSummary
@@ -52,6 +53,7 @@ def run(settings: LocalSettings, options: None, console: Console) -> int:
     """
     check_files(settings)
     with sole_run(settings.run_root):
+        metadata_file.check(settings.run_root / metadata_file.FILE)
         log = new_log(settings.run_root)
         with log_to(log):
             return _observed(settings, log, console)
@@ -123,34 +125,31 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
 
     observer.loading()
     # Takes seconds: all of TensorFlow, Beam and TFX.
-    import ml_metadata as mlmd
     from absl import logging
 
+    from pipeline.local import housekeeping
     from pipeline.local.chunked_source import chunked_source
     from pipeline.local.engines import local_engines
-    from pipeline.local.runner import ObservedRunner, clear_killed_runs, run_options
+    from pipeline.local.runner import ObservedRunner, run_options
     from pipeline.pipeline import create_pipeline
     from report.component import Report
     from report.run_info import RunInfo
-    from report.runs.run_records import METADATA, RunRecords
+    from report.runs.run_records import RunRecords
 
     logging.use_absl_handler()  # Lines with time and place.
     logging.set_verbosity(logging.INFO)  # All that TFX tells goes to the run's log file.
     engines = local_engines(settings)
-    try:
-        clear_killed_runs(engines.metadata, Path(engines.pipeline_root))
-    except (mlmd.errors.StatusError, RuntimeError) as error:
-        raise UserError(
-            f"{settings.run_root / METADATA} can't be read ({error}).",
-            "Move it away, or choose another folder with --run-root; pushed models are untouched.",
-        ) from error
+    store = metadata_file.open_metadata(settings.run_root, read_only=False)
+    for sentence in housekeeping.make_ready(store, settings.run_root.resolve(), run_id):
+        observer.noticed(sentence)
     pipeline = create_pipeline(settings, engines)
     partial = run_options(settings.from_, settings.to)
     report = next(c for c in pipeline.components if isinstance(c, Report))
-    records = RunRecords(mlmd.MetadataStore(engines.metadata), settings.run_root)
+    records = RunRecords(store, settings.run_root)
     records.begin(run_id, RunInfo.from_json(report.exec_properties["run_info"]))
     with chunked_source() if settings.read_in_chunks else contextlib.nullcontext():
         ObservedRunner(observer, run_id).run(pipeline, run_options=partial)
+    housekeeping.tidy(settings.run_root)
     summary = records.end(run_id)
     if inputs and inputs == inputs_of(settings):  # Nothing was edited meanwhile.
         leave(settings.run_root, run_id, inputs, summary)
@@ -168,12 +167,10 @@ def report_failure(settings: LocalSettings, run_id: str, failure: str) -> str | 
     Returns:
         The page; None if the run failed before it began.
     """
-    import ml_metadata as mlmd
-
-    from pipeline.local.engines import metadata_config
     from report.runs.run_records import RunRecords
 
-    records = RunRecords(mlmd.MetadataStore(metadata_config(settings)), settings.run_root)
+    store = metadata_file.open_metadata(settings.run_root, read_only=False)
+    records = RunRecords(store, settings.run_root)
     return records.end(run_id, failure).page if run_id in records.read() else None
 
 

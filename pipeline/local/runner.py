@@ -1,17 +1,13 @@
 """Runs the pipeline on this machine, one component after another, and tells how it goes.
 
-This is TFX's local runner with three differences: someone can watch; an execution that TFX marks as
-failed without raising (its inputs could not be resolved) stops the run; and what a killed run left
-behind is cleared away first.
+This is TFX's local runner with two differences: someone can watch; and an execution that TFX marks
+as failed without raising (its inputs could not be resolved) stops the run.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
-from pathlib import Path
 
-import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
@@ -145,30 +141,3 @@ def run_options(first: str | None, last: str | None) -> RunOptions | None:
     if not (first or last):
         return None
     return RunOptions(from_nodes=[first] if first else None, to_nodes=[last] if last else None)
-
-
-def clear_killed_runs(
-    connection: metadata_store_pb2.ConnectionConfig, pipeline_root: Path
-) -> list[int]:
-    """Marks executions that a killed run left running as cancelled, and removes what they wrote.
-
-    Only call it where no other run can be alive on the same root.
-
-    Args:
-        connection: How to connect to ML Metadata.
-        pipeline_root: Folder of the artifacts.
-
-    Returns:
-        Ids of the executions cleared.
-    """
-    store = mlmd.MetadataStore(connection)
-    active = (metadata_store_pb2.Execution.NEW, metadata_store_pb2.Execution.RUNNING)
-    stale = [e for e in store.get_executions() if e.last_known_state in active]
-    for execution in stale:
-        execution.last_known_state = metadata_store_pb2.Execution.CANCELED
-        # TFX puts each output in <component>/<output>/<execution id>.
-        for folder in pipeline_root.glob(f"*/*/{execution.id}"):
-            shutil.rmtree(folder)
-    if stale:
-        store.put_executions(stale)
-    return [execution.id for execution in stale]

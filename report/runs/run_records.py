@@ -20,12 +20,14 @@ from pydantic import ValidationError
 from common.errors import UserError
 from common.files import replacing, write_atomically
 from report.collect.lineage import RUN, read_lineage
-from report.collect.run_artifacts import RunArtifacts
+from report.collect.run_artifacts import OUTPUTS, RunArtifacts
 from report.run_info import RunInfo
 from report.runs import reports_of_versions
+from report.runs.artifact_places import as_placed, is_there
+from report.runs.metadata_file import open_metadata
 
 if TYPE_CHECKING:
-    from report.facts import Facts
+    from report.facts import Facts, Lineage
     from report.runs.summary import RunSummary
 
 RECORD = "run_record"
@@ -86,8 +88,9 @@ class RunRecords:
 
     def __init__(self, store: mlmd.MetadataStore, run_root: Path) -> None:
         self._store = store
-        self._pages = run_root.resolve() / "reports"
-        self._of_versions = reports_of_versions(run_root.resolve())
+        self._root = run_root.resolve()
+        self._pages = self._root / "reports"
+        self._of_versions = reports_of_versions(self._root)
 
     @classmethod
     def open(cls, run_root: Path) -> RunRecords:
@@ -108,7 +111,7 @@ class RunRecords:
 
         if failure is not None:
             self._write(run_id, failure=failure)
-        run = RunArtifacts.from_lineage(read_lineage(self._store, run_id))
+        run = RunArtifacts.from_lineage(self._lineage(run_id))
         if run.page is not None:
             page, outcome = run.page.uri, run.page.properties["outcome"]
         else:
@@ -145,18 +148,23 @@ class RunRecords:
         """Reads the facts of a run.
 
         Raises:
-            UserError: If what the runner knew of it is not known.
+            UserError: If what the runner knew of it is not known, or what it made is gone.
         """
         from report.collect.collector import collect_facts
 
         info = past.known_info()
-        lineage = read_lineage(self._store, past.run_id)
+        lineage = self._lineage(past.run_id)
         run = RunArtifacts.from_lineage(lineage)
+        if gone := _gone(run):
+            raise UserError(
+                f"What run {past.run_id} made is no longer there: {', '.join(gone)}.",
+                "Its page can't be made any more; local_runner.py report lists the other runs.",
+            )
         return collect_facts(run, info, past.run_id, lineage, past.failure)
 
     def page(self, past: PastRun) -> Path | None:
         """The page of a run: its own, or one that was made since; None if there is none yet."""
-        own = RunArtifacts.from_lineage(read_lineage(self._store, past.run_id)).page
+        own = RunArtifacts.from_lineage(self._lineage(past.run_id)).page
         places = ([Path(own.uri)] if own else []) + [self._file(past.run_id)]
         return next((place for place in places if place.exists()), None)
 
@@ -172,6 +180,9 @@ class RunRecords:
 
         return write_atomically(self._file(f"{a.run_id}-and-{b.run_id}"), render_comparison(a, b))
 
+    def _lineage(self, run_id: str) -> Lineage:
+        return as_placed(read_lineage(self._store, run_id), self._root)
+
     def _file(self, name: str) -> Path:
         return self._pages / f"{name}.html"
 
@@ -185,29 +196,10 @@ class RunRecords:
         self._store.put_contexts([context])
 
 
-def open_metadata(run_root: Path, *, write: bool = False) -> mlmd.MetadataStore:
-    """Opens ML Metadata of a run root, to read only unless it is said otherwise.
-
-    Raises:
-        UserError: If there is none, or it can't be read.
-    """
-    file = run_root / METADATA
-    if not file.is_file():
-        raise UserError(
-            f"There has been no run in {run_root}.",
-            "Run local_runner.py first, or name another folder with --run-root.",
-        )
-    config = metadata_store_pb2.ConnectionConfig()
-    config.sqlite.filename_uri = str(file.resolve())
-    mode = metadata_store_pb2.SqliteMetadataSourceConfig
-    config.sqlite.connection_mode = mode.READWRITE if write else mode.READONLY
-    try:
-        return mlmd.MetadataStore(config)
-    except (mlmd.errors.StatusError, RuntimeError) as error:
-        raise UserError(
-            f"{file} can't be read ({error}).",
-            "Move it away, or name another folder with --run-root.",
-        ) from error
+def _gone(run: RunArtifacts) -> list[str]:
+    """What the page of a run is made of, and is no longer there."""
+    parts = [getattr(run, name) for name in OUTPUTS if name != "page"]
+    return [part.uri for part in parts if part and not is_there(part.type, part.uri)]
 
 
 def _past_run(context: metadata_store_pb2.Context) -> PastRun:

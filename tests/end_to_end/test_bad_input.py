@@ -254,7 +254,8 @@ def test_a_root_with_damaged_metadata(root: Root):
     content = before.read_bytes()
     status, said = root.run()
     assert status == Exit.FAILED
-    assert "metadata.sqlite can't be read" in said
+    assert "metadata.sqlite is damaged (file is not a database)" in said
+    assert "move that file away" in said
     assert "Traceback" not in said
     assert before.read_bytes() == content
 

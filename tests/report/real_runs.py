@@ -12,7 +12,8 @@ from pipeline.settings import LocalSettings, load_settings
 from report.collect.lineage import read_lineage
 from report.collect.run_artifacts import RunArtifacts
 from report.facts import Facts
-from report.runs.run_records import PastRun, RunRecords, open_metadata
+from report.runs.metadata_file import open_metadata
+from report.runs.run_records import PastRun, RunRecords
 from report.runs.summary import RunSummary
 
 QUICK = (
@@ -29,6 +30,8 @@ class Nobody:
     def loading(self) -> None: ...
 
     def planned(self, components: Sequence[str]) -> None: ...
+
+    def noticed(self, sentence: str) -> None: ...
 
     def changed(self, component: str, state: State, seconds: float = 0.0) -> None: ...
 

@@ -1,95 +1,25 @@
-"""The runner runs components in order, tells how they do, and cleans up after killed runs."""
+"""The runner runs components in order, and tells how they do."""
 
-# No `from __future__ import annotations`: TFX reads the annotations of a component as objects. What
-# it makes of them, a type checker does not know.
-# pyright: reportInvalidTypeArguments=false, reportArgumentType=false, reportCallIssue=false
-from collections.abc import Sequence
+from __future__ import annotations
+
 from pathlib import Path
 
 import ml_metadata as mlmd
 import pytest
 from ml_metadata.proto import metadata_store_pb2
+from number_pipeline import End, Witness, numbers, run
 from tfx import v1 as tfx
 from tfx.orchestration import metadata
 from tfx.types.standard_artifacts import Integer
 
 from common.errors import UserError
 from pipeline.cli.status import State
-from pipeline.local.runner import ObservedRunner, clear_killed_runs, run_options
-
-
-@tfx.dsl.components.component
-def Start(  # noqa: N802, the name of a node
-    number: tfx.dsl.components.OutputArtifact[Integer],
-    value: tfx.dsl.components.Parameter[int] = 1,
-) -> None:
-    number.value = value
-
-
-@tfx.dsl.components.component
-def Double(  # noqa: N802
-    number: tfx.dsl.components.InputArtifact[Integer],
-    doubled: tfx.dsl.components.OutputArtifact[Integer],
-    word: tfx.dsl.components.Parameter[str] = "",
-) -> None:
-    if word == "fail":
-        raise UserError("The word is fail.", "Choose another.")
-    number.read()
-    doubled.value = 2 * number.value
-
-
-@tfx.dsl.components.component
-def End(number: tfx.dsl.components.InputArtifact[Integer]) -> None:  # noqa: N802
-    number.read()
-
-
-class Witness:
-    """Writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.told: list[tuple[str, State]] = []
-        self.seconds: dict[str, float] = {}
-
-    def loading(self) -> None: ...
-
-    def planned(self, components: Sequence[str]) -> None:
-        self.names = list(components)
-
-    def changed(self, component: str, state: State, seconds: float = 0.0) -> None:
-        self.told.append((component, state))
-        self.seconds[component] = seconds
-
-    @property
-    def ends(self) -> list[tuple[str, State]]:
-        return [(name, state) for name, state in self.told if state is not State.RUNNING]
+from pipeline.local.runner import ObservedRunner, run_options
 
 
 @pytest.fixture
 def connection(tmp_path: Path) -> metadata_store_pb2.ConnectionConfig:
     return metadata.sqlite_metadata_connection_config(str(tmp_path / "metadata.sqlite"))
-
-
-def numbers(
-    folder: Path, connection: metadata_store_pb2.ConnectionConfig, value: int = 1, word: str = ""
-) -> tfx.dsl.Pipeline:
-    start = Start(value=value)
-    double = Double(number=start.outputs["number"], word=word)
-    end = End(number=double.outputs["doubled"])
-    return tfx.dsl.Pipeline(
-        pipeline_name="numbers",
-        pipeline_root=str(folder / "pipeline"),
-        components=[start, double, end],
-        enable_cache=True,
-        metadata_connection_config=connection,
-    )
-
-
-def run(pipeline: tfx.dsl.Pipeline, name: str, *ends: str | None) -> Witness:
-    witness = Witness()
-    options = run_options(*ends) if ends else None
-    ObservedRunner(witness, name).run(pipeline, run_options=options)
-    return witness
 
 
 def states_in_metadata(connection: metadata_store_pb2.ConnectionConfig, name: str) -> list[str]:
@@ -165,32 +95,3 @@ def test_from_needs_an_earlier_run(tmp_path: Path, connection):
 
 def test_no_ends_are_a_full_run():
     assert run_options(None, None) is None
-
-
-def test_what_killed_runs_left_is_cleared(tmp_path: Path, connection):
-    run(numbers(tmp_path, connection), "a")
-    store = mlmd.MetadataStore(connection)
-    (kind,) = [t for t in store.get_execution_types() if t.name.endswith("Double")]
-    killed, fresh = store.put_executions(
-        [
-            metadata_store_pb2.Execution(type_id=kind.id, last_known_state=state)
-            for state in (
-                metadata_store_pb2.Execution.RUNNING,
-                metadata_store_pb2.Execution.NEW,
-            )
-        ]
-    )
-    written = tmp_path / "pipeline" / "Double" / "doubled" / str(killed)
-    written.mkdir(parents=True)
-    (written / "half").touch()
-    whole = [path for path in (tmp_path / "pipeline").rglob("value") if path.is_file()]
-    assert whole
-
-    assert sorted(clear_killed_runs(connection, tmp_path / "pipeline")) == [killed, fresh]
-
-    assert not written.exists()
-    assert all(path.exists() for path in whole)
-    states = [e.last_known_state for e in store.get_executions_by_id([killed, fresh])]
-    assert states == [metadata_store_pb2.Execution.CANCELED] * 2
-    assert clear_killed_runs(connection, tmp_path / "pipeline") == []
-    assert run(numbers(tmp_path, connection), "b").ends[-1] == ("End", State.CACHED)

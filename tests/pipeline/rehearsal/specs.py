@@ -37,6 +37,9 @@ class Watcher:
 
     def loading(self) -> None: ...
 
+    def noticed(self, sentence: str) -> None:
+        raise AssertionError(sentence)
+
     def planned(self, components: Sequence[str]) -> None:
         self.plan = list(components)
 

@@ -20,7 +20,8 @@ from pipeline.local import report
 from report.collect.lineage import RUN, read_lineage
 from report.facts import Facts
 from report.runs import reports_of_versions
-from report.runs.run_records import RunRecords, open_metadata
+from report.runs.metadata_file import open_metadata
+from report.runs.run_records import RunRecords
 from schema.propose import SCHEMA_FILE
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,6 @@ import io
 from pathlib import Path
 
 import example_facts
-import ml_metadata as mlmd
 import pytest
 from ml_metadata.proto import metadata_store_pb2
 from rich.console import Console
@@ -16,6 +15,8 @@ from common.errors import UserError
 from pipeline.cli.run_root import sole_run
 from pipeline.local import report
 from pipeline.settings import LocalSettings
+from report.collect.lineage import NODE, RUN
+from report.runs.metadata_file import open_metadata
 from report.runs.run_records import RECORD
 
 IDS = ("20261124-073718", "20261124-073718-2")
@@ -24,9 +25,7 @@ IDS = ("20261124-073718", "20261124-073718-2")
 @pytest.fixture
 def settings(tmp_path: Path) -> LocalSettings:
     """Of a run root with two runs: one that was blessed, and one that has not ended."""
-    config = metadata_store_pb2.ConnectionConfig()
-    config.sqlite.filename_uri = str(tmp_path / "metadata.sqlite")
-    store = mlmd.MetadataStore(config)
+    store = open_metadata(tmp_path, read_only=False)
     kind = store.put_context_type(metadata_store_pb2.ContextType(name=RECORD))
     for run_id in IDS:
         run = metadata_store_pb2.Context(type_id=kind, name=run_id)
@@ -74,3 +73,53 @@ def test_a_comparison_is_whole_too(width: int):
     assert all(run_id in text for run_id in IDS)
     assert "…" not in text
     assert all(len(line) <= width for line in text.splitlines())
+
+
+def made(settings: LocalSettings, component: str, key: str, kind: str, uri: str) -> None:
+    """Has the first run made an artifact, as TFX tells of it."""
+    store = open_metadata(settings.run_root, read_only=False)
+    record = store.get_context_by_type_and_name(RECORD, IDS[0])
+    assert record is not None
+    record.custom_properties["info"].string_value = example_facts.rich().info.to_json()
+    run, node = (
+        metadata_store_pb2.Context(
+            type_id=store.put_context_type(metadata_store_pb2.ContextType(name=type_name)),
+            name=name,
+        )
+        for type_name, name in ((RUN, IDS[0]), (NODE, f"pipeline.{component}"))
+    )
+    store.put_contexts([record])
+    artifact = metadata_store_pb2.Artifact(
+        type_id=store.put_artifact_type(metadata_store_pb2.ArtifactType(name=kind)), uri=uri
+    )
+    event = metadata_store_pb2.Event(type=metadata_store_pb2.Event.OUTPUT)
+    event.path.steps.add(key=key)
+    execution = metadata_store_pb2.Execution(
+        type_id=store.put_execution_type(metadata_store_pb2.ExecutionType(name=component)),
+        last_known_state=metadata_store_pb2.Execution.COMPLETE,
+    )
+    store.put_execution(execution, [(artifact, event)], [run, node])
+
+
+def shown(settings: LocalSettings) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    options = report.Options(runs=[], run=IDS[0], compare=False, open=False)
+    report.run(settings, options, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_run_of_which_something_is_gone_is_told_what(settings: LocalSettings):
+    model = f"{settings.run_root}/pipeline/Trainer/model/7"
+    made(settings, "Trainer", "model", "Model", model)
+    with pytest.raises(UserError, match=f"made is no longer there: {model}") as caught:
+        shown(settings)
+    assert "lists the other runs" in caught.value.cure
+
+
+def test_the_page_of_a_root_that_was_moved_is_found(settings: LocalSettings):
+    page = settings.run_root / "pipeline" / "Report" / "page" / "7" / "report.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+    made(settings, "Report", "page", "system.HTML", "/old/root/pipeline/Report/page/7/report.html")
+    assert str(page) in shown(settings)

@@ -116,7 +116,15 @@ def open_source(path: str | os.PathLike[str], columns: Sequence[Column] = TABLE.
         cannot be.
     """
     text = os.fspath(path)
-    root, files = _find(text)
+    try:
+        root, files = _find(text)
+        for file in files:
+            file.open("rb").close()
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or text} can't be read: {str(error.strerror).lower()}.",
+            "Mend its name or its permissions, or name another file.",
+        ) from error
     formats: set[Format] = {kind for file in files if (kind := _format(file))}
     if len(formats) > 1:
         raise UserError(f"{text} holds Parquet and CSV files.", "Keep one of the two there.")

@@ -72,15 +72,20 @@ def name_by_content(schema_file: Path) -> str:
         `DIGEST/NAME`, below whatever folder.
 
     Raises:
-        UserError: If the file is no schema.
+        UserError: If the file is no schema, or can't be read.
     """
-    content = schema_file.read_bytes()
     try:
+        content = schema_file.read_bytes()
         text_format.Parse(content, schema_pb2.Schema())
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise UserError(
             f"The schema file {schema_file} can't be read: line {error}.",
             "Mend it, or take schema/schema.pbtxt.",
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"The schema file {schema_file} can't be read: {str(error.strerror).lower()}.",
+            "Mend its permissions, or take schema/schema.pbtxt.",
         ) from error
     return f"{hashlib.sha256(content).hexdigest()[:16]}/{schema_file.name}"
 

@@ -1,8 +1,11 @@
 # Slower proofs, benchmarks and the notebook, all about this project's own table.
-.PHONY: test-cloud test-bigquery test-stack bench notebook lock-bigquery
+.PHONY: test-cloud test-attack test-bigquery test-stack bench notebook lock-bigquery
 
 test-cloud: $(INSTALLED) ## Prove that image, Dataflow jobs and the whole pipeline work, on this machine
 	$(PY) -m pytest -m cloud $(ARGS)
+
+test-attack: $(INSTALLED) ## Try a thousand bad inputs, and kill a hundred runs: nothing may be lost, all be named
+	$(PY) -m pytest -n0 -rP tests/attack/inputs.py tests/attack/kills.py $(ARGS)
 
 test-bigquery: $(INSTALLED) .venv-bigquery/.installed ## Prove that both ingestion engines make the same examples
 	BQEMULATOR_PYTHON=.venv-bigquery/bin/python $(PY) -m pytest tests/bigquery $(ARGS)

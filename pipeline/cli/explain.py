@@ -12,6 +12,10 @@ DISK_FULL = ("No space left on device", "database or disk is full")
 """What Python, TensorFlow, Arrow and SQLite say then."""
 
 
+FORBIDDEN = ("Permission denied", "Read-only file system", "readonly database")
+"""What they say of a file that belongs to somebody else, or a disk that may only be read."""
+
+
 def explained(
     error: BaseException,
     project: str | None = None,
@@ -33,6 +37,14 @@ def explained(
     for cause in causes(error):
         if isinstance(cause, UserError):
             return cause
+        if any(words in str(cause) for words in FORBIDDEN):
+            file = getattr(cause, "filename", None)
+            return UserError(
+                f"{where or 'The command'} may not touch {file}: {str(cause.strerror).lower()}."  # type: ignore[attr-defined]
+                if file
+                else f"{where or 'The command'} may not touch a file: {cause}.",
+                "Mend its permissions, or choose another folder with --run-root.",
+            )
         if any(words in str(cause) for words in DISK_FULL):
             return UserError(
                 f"The disk ran full in {where or 'the run'}.",

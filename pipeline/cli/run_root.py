@@ -28,16 +28,7 @@ def sole_run(run_root: Path, option: str = "--run-root") -> Iterator[None]:
     Raises:
         UserError: If it is not so.
     """
-    try:
-        run_root.mkdir(parents=True, exist_ok=True)
-        probe = run_root / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(
-            f"The run root {run_root} can't be written ({error.strerror}).",
-            f"Choose another folder with {option}, or mend its permissions.",
-        ) from error
+    _make_writable("run root", run_root, option)
     free = shutil.disk_usage(run_root).free
     if free < FREE_BYTES:
         raise UserError(
@@ -54,10 +45,30 @@ def sole_run(run_root: Path, option: str = "--run-root") -> Iterator[None]:
             f"Another run is using {run_root}.",
             f"Wait until it has ended, or choose another folder with {option}.",
         ) from error
+    except OSError as error:
+        raise UserError(
+            f"The lock {lock.lock_file} can't be opened ({error.strerror}).",
+            f"Somebody else may have made it: mend its permissions, or choose another folder with "
+            f"{option}.",
+        ) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def _make_writable(what: str, folder: Path, option: str) -> None:
+    """Makes a folder if it is not there, and tries to write into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"The {what} {folder} can't be written ({error.strerror}).",
+            f"Choose another folder with {option}, or mend its permissions.",
+        ) from error
 
 
 def in_use(run_root: Path) -> bool:
@@ -73,15 +84,19 @@ def in_use(run_root: Path) -> bool:
     return False
 
 
-def new_log(run_root: Path, suffix: str = ".log") -> Path:
+def new_log(run_root: Path, suffix: str = ".log", option: str = "--run-root") -> Path:
     """The log of a new run, not made yet; its name is the run's id, and sorts by time.
 
     Args:
         run_root: Folder of all that a run writes.
         suffix: Of the file; nothing for a folder with a file per task.
+        option: How the user names another run root.
+
+    Raises:
+        UserError: If it can't be written.
     """
     logs = run_root / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    _make_writable("folder of logs", logs, option)
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     names = itertools.chain([now], (f"{now}-{count}" for count in itertools.count(2)))
     return next(log for log in (logs / f"{name}{suffix}" for name in names) if not log.exists())

@@ -36,6 +36,7 @@ from tfx.utils import proto_utils
 from tfx_bsl.coders import example_coder
 
 from common.errors import UserError
+from data.row_filters import what_took_all
 from data.source import Source, open_source
 from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
@@ -110,7 +111,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             for split in inputs.splits:
                 folder = Path(artifact_utils.get_split_uri([artifact], split.name))
                 if not _write_split(warehouse, split.pattern, folder, split.name):
-                    raise _empty(split.name, warehouse, _sources(exec_properties))
+                    raise _empty(split, warehouse, _sources(exec_properties))
         examples_utils.set_payload_format(artifact, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(
             artifact, write_split.to_file_format_str(example_gen_pb2.FORMAT_TFRECORDS_GZIP)
@@ -237,14 +238,18 @@ def _open_warehouse(exec_properties: Mapping[str, Any]) -> Warehouse:
     return Warehouse(_sources(exec_properties))
 
 
-def _empty(split: str, warehouse: Warehouse, sources: Mapping[str, Source]) -> UserError:
+def _empty(
+    split: example_gen_pb2.Input.Split, warehouse: Warehouse, sources: Mapping[str, Source]
+) -> UserError:
     held = []
     for table, source in sources.items():
         (row,) = next(iter(warehouse.query(f"SELECT COUNT(*) AS n FROM `{table}`"))).to_pylist()
         held.append(f"the {row['n']:,} {TABLE.rows} of {source.path}")
+    took = "; ".join(f"{c} takes {n:,}" for c, n in what_took_all(warehouse, split.pattern))
     chosen = ", ".join((*QueryParameters.model_fields, "sample"))
     return UserError(
-        f"Split {split} has no rows: of {' and '.join(held)}, the query's filters leave it none.",
+        f"Split {split.name} has no rows: of {' and '.join(held)}, the query's filters leave it "
+        f"none{f': {took}' if took else ''}.",
         f"Choose more with {chosen}, or look at the filters and the split in "
         f"data/{TABLE.query.name}.",
     )

@@ -61,7 +61,7 @@ def rehearse(
     with sole_run(root, "--root"):
         buckets = Buckets(root / "buckets")
         store = Store(root / "store.json")
-        home, logs = root / "home", new_log(root, suffix="")
+        home, logs = root / "home", new_log(root, suffix="", option="--root")
         home.mkdir(exist_ok=True)
         logs.mkdir()
         outcome = Rehearsed(logs.name, logs)

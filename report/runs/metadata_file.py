@@ -46,7 +46,7 @@ def open_metadata(run_root: Path, *, read_only: bool = True) -> mlmd.MetadataSto
             f"There has been no run in {run_root}.",
             "Run local_runner.py first, or name another folder with --run-root.",
         )
-    check(file)
+    check(file, read_only=read_only)
     try:
         return mlmd.MetadataStore(connection_config(run_root, read_only=read_only))
     except (mlmd.errors.StatusError, RuntimeError) as error:
@@ -56,17 +56,21 @@ def open_metadata(run_root: Path, *, read_only: bool = True) -> mlmd.MetadataSto
         ) from error
 
 
-def check(file: Path) -> None:
+def check(file: Path, *, read_only: bool = False) -> None:
     """Finds out whether a file is whole; undoes the change in which a run was killed.
 
+    Args:
+        file: The file; none is as good as one that is whole.
+        read_only: Whether it need not be written.
+
     Raises:
-        UserError: If it is not, or can't be read.
+        UserError: If it is not, or can't be opened.
     """
     if not file.exists():
         return
     journal = file.with_name(f"{FILE}-journal")
     try:
-        with file.open("rb"):
+        with file.open("rb" if read_only else "r+b"):
             pass
         # SQLite undoes a change that was cut off, but only if it may write.
         mode = "rw" if os.access(file, os.W_OK) and os.access(file.parent, os.W_OK) else "ro"
@@ -77,7 +81,7 @@ def check(file: Path) -> None:
             connection.close()
     except OSError as error:
         raise UserError(
-            f"{file} can't be read: {str(error.strerror).lower()}.",
+            f"{file} can't be {'read' if read_only else 'written'}: {str(error.strerror).lower()}.",
             f"Mend its permissions, {_ELSEWHERE}.",
         ) from error
     except sqlite3.DatabaseError as error:

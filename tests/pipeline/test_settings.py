@@ -171,7 +171,7 @@ def test_a_table_that_would_be_ignored_is_named(empty_folder: Path, name: str):
         (["predict", "--sed", "7"], "no option --sed", "--help"),
         (["report", "--runn=7"], "no option --runn", "--run?"),
         (["predicts"], "no command 'predicts'", "predict?"),
-        (["xyz"], "no command 'xyz'", "There are init, predict, report"),
+        (["xyz"], "no command 'xyz'", "There are clean, init, predict"),
         (["report", "--run="], "--run has an empty value", "leave it out"),
     ],
 )

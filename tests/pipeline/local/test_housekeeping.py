@@ -90,7 +90,9 @@ class TestGone:
     def test_what_is_gone_is_passed_over_and_made_anew(self, root: Root):
         shutil.rmtree(root.folder / "pipeline" / "Start")
         (said,) = root.ready()
-        assert said == "No longer there, so passed over and made anew if needed: Start/number/1/value."
+        assert (
+            said == "No longer there, so passed over and made anew if needed: Start/number/1/value."
+        )
         assert root.run("second") == [(name, State.DONE) for name in ("Start", "Double", "End")]
         assert root.ready() == [], "it is said once"
 
@@ -224,7 +226,7 @@ class TestMetadataFile:
 
     def test_a_folder_in_its_place(self, tmp_path: Path):
         (tmp_path / FILE).mkdir()
-        with pytest.raises(UserError, match="can't be read: is a directory"):
+        with pytest.raises(UserError, match="can't be written: is a directory"):
             open_metadata(tmp_path, read_only=False)
 
 

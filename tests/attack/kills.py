@@ -1,0 +1,150 @@
+"""A hundred runs on one root, each killed at a random moment of its work: nothing is ever lost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+from ml_metadata.proto import metadata_store_pb2
+
+from data.table import TABLE
+from report.runs.artifact_places import is_there
+from report.runs.metadata_file import open_metadata
+
+PROJECT = Path(__file__).parents[2]
+KILLS = 100
+TO_THE_END = 10
+"""Kills between two runs that may end; after each of those, settings change."""
+
+SEED = 20261125
+QUICK = {
+    **{"train-steps": 60, "checkpoint-interval": 20, "batch-size": 128, "versions-kept": 100},
+    **{"max-rmse": 20, "max-slice-rmse": 20, "max-rmse-rise": 20, "max-slice-rmse-rise": 20},
+}
+
+
+class Runs:
+    """Runs on one root, in forks of a process that has loaded what they need."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "root"
+        self.shown = folder / "shown"
+        command = [sys.executable, str(Path(__file__).with_name("runs.py")), str(self.shown)]
+        self._process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(PROJECT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._read() == "ready"
+
+    def run(self, number: int, seconds: float | None) -> int:
+        """Runs; kills the run and its children once they have worked so many CPU seconds."""
+        flags = QUICK | {"sample": 0.1 + number / 1000, "run-root": self.root}
+        arguments = [f"--{name}={value}" for name, value in flags.items()]
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(arguments) + "\n")
+        self._process.stdin.flush()
+        pid = int(self._read())
+        while seconds is not None and (worked := _worked(pid)) is not None:
+            if worked >= seconds:
+                os.killpg(pid, signal.SIGKILL)
+                break
+            time.sleep(0.005)
+        return int(self._read())
+
+    def end(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+
+def _worked(pid: int) -> float | None:
+    """CPU seconds of a run and its children; None once it has ended."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        times = process.cpu_times()
+        return times.user + times.system + times.children_user + times.children_system
+    except psutil.NoSuchProcess:
+        return None
+
+
+class Kept:
+    """What a root has, which no kill may take away."""
+
+    def __init__(self, root: Path) -> None:
+        self.executions: set[int] = set()
+        self.versions: dict[str, str] = {}
+        if not (root / "metadata.sqlite").exists():
+            return
+        store = open_metadata(root, read_only=False)
+        complete = metadata_store_pb2.Execution.COMPLETE
+        found = [e for e in store.get_executions() if e.last_known_state == complete]
+        self.executions = {e.id for e in found}
+        events = store.get_events_by_execution_ids(sorted(self.executions)) if found else []
+        made = sorted({e.artifact_id for e in events})
+        types = {kind.id: kind.name for kind in store.get_artifact_types()}
+        for artifact in store.get_artifacts_by_id(made) if made else []:
+            assert is_there(types[artifact.type_id], artifact.uri), artifact.uri
+        folder = root / "serving" / TABLE.pipeline
+        for version in folder.glob("[0-9]*"):
+            assert (version / "saved_model.pb").exists()
+            self.versions[version.name] = _digest(version)
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+        digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def test_killed_a_hundred_times_nothing_is_lost(tmp_path: Path):
+    chosen = random.Random(SEED)
+    runs = Runs(tmp_path)
+    kept = Kept(runs.root)
+    killed = ended = began = 0
+    try:
+        while killed < KILLS:
+            # Mostly early: what is done comes from the cache, so work goes on from there.
+            seconds = chosen.uniform(0, 6 if chosen.random() < 0.8 else 20)
+            status = runs.run(ended, seconds)
+            now = Kept(runs.root)
+            assert kept.executions <= now.executions
+            assert kept.versions.items() <= now.versions.items()
+            kept = now
+            killed += status == -signal.SIGKILL
+            assert status in (0, -signal.SIGKILL), runs.shown.read_text()[-4000:]
+            ended += status == 0
+            began += 1
+            if killed % TO_THE_END == 0 and status:
+                status = runs.run(ended, None)
+                assert status == 0, runs.shown.read_text()[-4000:]
+                now = Kept(runs.root)
+                assert kept.executions <= now.executions
+                assert len(now.versions) == len(kept.versions) + 1
+                kept = now
+                ended += 1
+                began += 1
+    finally:
+        runs.end()
+    shown = runs.shown.read_text()
+    assert "Traceback" not in shown
+    assert "This is not something a setting explains" not in shown
+    print(f"{began} runs: {killed} killed, {ended} ended; {len(kept.versions)} models were pushed")

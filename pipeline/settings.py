@@ -152,7 +152,11 @@ class Settings(Layered, QueryParameters):
     @classmethod
     def _check_file(cls, file: Path) -> Path:
         file = expanded(file)
-        if not file.is_file():
+        try:
+            there = file.is_file()
+        except OSError as error:
+            raise ValueError(f"it can't be read: {str(error.strerror).lower()}") from error
+        if not there:
             raise ValueError("there is no such file")
         return file
 

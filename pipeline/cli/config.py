@@ -6,8 +6,10 @@ the place, the value seen and what would be allowed.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
+import io
 import json
 import os
 import shlex
@@ -162,8 +164,18 @@ def load_command(
         __doc__=kind.__doc__,
         **{name: (CliSubCommand[options], ...) for name, options in commands.items()},  # type: ignore
     )
+    said = io.StringIO()
     try:
-        read = parser(_cli_parse_args=list(arguments), **given)
+        with contextlib.redirect_stderr(said):
+            read = parser(_cli_parse_args=list(arguments), **given)
+    except SystemExit as ended:
+        if not ended.code:  # After --help.
+            raise
+        # Of a command's own options, argparse says itself what is wrong, and ends.
+        cause = said.getvalue().rpartition("error: ")[2].strip() or "The options don't fit together"
+        raise SettingsError(
+            f"{cause[0].upper()}{cause[1:]}.", f"See {command or ''} --help for the options."
+        ) from ended
     except ValidationError as error:
         raise _explained(kind, error) from error
     except pydantic_settings.SettingsError as error:

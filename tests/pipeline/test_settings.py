@@ -120,6 +120,7 @@ def test_home_is_expanded(empty_folder: Path, monkeypatch: pytest.MonkeyPatch):
         (["--run-root", "~nobody-here"], "run_root", "'~nobody-here'", "no such user"),
         (["--source", "~nobody-here/a.csv"], "source", "'~nobody-here/a.csv'", "no such user"),
         (["--source", "\udcff.csv"], "source", "'\\udcff.csv'", "not UTF-8"),
+        (["--schema-file", "a" * 300], "schema_file", f"'{'a' * 300}'", "file name too long"),
         (["--schema-file", "~nobody-here/s"], "schema_file", "'~nobody-here/s'", "no such user"),
     ],
 )
@@ -173,6 +174,8 @@ def test_a_table_that_would_be_ignored_is_named(empty_folder: Path, name: str):
         (["predicts"], "no command 'predicts'", "predict?"),
         (["xyz"], "no command 'xyz'", "There are clean, init, predict"),
         (["report", "--run="], "--run has an empty value", "leave it out"),
+        (["init"], "The following arguments are required: FOLDER.", "See init --help"),
+        (["clean", "--keep", "0"], "Setting clean.keep is '0'", "Change clean.keep"),
     ],
 )
 def test_options_belong_to_commands(arguments: list[str], cause: str, cure: str):

@@ -20,13 +20,13 @@ from report.runs.artifact_places import is_there
 from report.runs.metadata_file import open_metadata
 
 PROJECT = Path(__file__).parents[2]
-KILLS = 100
+KILLS = int(os.environ.get("ATTACK_KILLS", "100"))
 TO_THE_END = 10
 """Kills between two runs that may end; after each of those, settings change."""
 
 SEED = 20261125
 QUICK = {
-    **{"train-steps": 60, "checkpoint-interval": 20, "batch-size": 128, "versions-kept": 100},
+    **{"train-steps": 60, "checkpoint-interval": 20, "batch-size": 128},
     **{"max-rmse": 20, "max-slice-rmse": 20, "max-rmse-rise": 20, "max-slice-rmse-rise": 20},
 }
 
@@ -107,6 +107,12 @@ class Kept:
             assert (version / "saved_model.pb").exists()
             self.versions[version.name] = _digest(version)
 
+    def assert_none_lost(self, now: Kept) -> None:
+        """Holds what there was before a run to what there is after it."""
+        assert self.executions <= now.executions
+        newest = sorted(self.versions.items())[-3:]  # Runs remove old ones, on purpose.
+        assert set(newest) <= now.versions.items()
+
 
 def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
@@ -126,8 +132,7 @@ def test_killed_a_hundred_times_nothing_is_lost(tmp_path: Path):
             seconds = chosen.uniform(0, 6 if chosen.random() < 0.8 else 20)
             status = runs.run(ended, seconds)
             now = Kept(runs.root)
-            assert kept.executions <= now.executions
-            assert kept.versions.items() <= now.versions.items()
+            kept.assert_none_lost(now)
             kept = now
             killed += status == -signal.SIGKILL
             assert status in (0, -signal.SIGKILL), runs.shown.read_text()[-4000:]
@@ -137,8 +142,8 @@ def test_killed_a_hundred_times_nothing_is_lost(tmp_path: Path):
                 status = runs.run(ended, None)
                 assert status == 0, runs.shown.read_text()[-4000:]
                 now = Kept(runs.root)
-                assert kept.executions <= now.executions
-                assert len(now.versions) == len(kept.versions) + 1
+                kept.assert_none_lost(now)
+                assert max(now.versions) > max(kept.versions, default="")
                 kept = now
                 ended += 1
                 began += 1
@@ -147,4 +152,4 @@ def test_killed_a_hundred_times_nothing_is_lost(tmp_path: Path):
     shown = runs.shown.read_text()
     assert "Traceback" not in shown
     assert "This is not something a setting explains" not in shown
-    print(f"{began} runs: {killed} killed, {ended} ended; {len(kept.versions)} models were pushed")
+    print(f"{began} runs: {killed} killed, {ended} ended")

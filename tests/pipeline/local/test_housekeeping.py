@@ -195,7 +195,8 @@ class TestTidy:
         folders = [root.folder / "checkpoints" / str(n) for n in range(CHECKPOINTS_KEPT + 2)]
         for age, folder in enumerate(folders):
             (folder / "best").mkdir(parents=True)
-            os.utime(folder, (time.time() - age,) * 2)
+            moment = time.time() - age
+            os.utime(folder, (moment, moment))
         root.ready()
         assert [folder.exists() for folder in folders] == [True] * CHECKPOINTS_KEPT + [False] * 2
 

@@ -72,12 +72,12 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
         UserError: If there has been no run, or one is under way.
     """
     root = settings.run_root.resolve()
-    if not (root / metadata_file.FILE).exists():
+    if not (root / metadata_file.METADATA).exists():
         raise UserError(
             f"There has been no run in {settings.run_root}.", "Name another one with --run-root."
         )
     with sole_run(settings.run_root):
-        store = metadata_file.open_metadata(root, read_only=options.dry_run)
+        store = metadata_file.open_metadata(root, write=not options.dry_run)
         if not options.dry_run:
             clear_killed_runs(store, root / PIPELINE)
             tidy(root)
@@ -88,7 +88,7 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
             # Files first: the next run passes over artifacts that are gone.
             remove(found.places)
             del store
-            _remove_rows(root / metadata_file.FILE, found)
+            _remove_rows(root / metadata_file.METADATA, found)
     show_places(
         console,
         {

@@ -29,7 +29,8 @@ from pipeline.cli.status import Observer, State
 from pipeline.settings import BIGQUERY, ROOT, LocalSettings
 from report.collect.lineage import RUN, read_lineage
 from report.facts import Lineage
-from report.runs.run_records import METADATA, RunRecords, open_metadata
+from report.runs.metadata_file import METADATA, open_metadata
+from report.runs.run_records import RunRecords
 from report.runs.summary import RunSummary
 
 FILE = "last_run.json"

@@ -53,7 +53,7 @@ def run(settings: LocalSettings, options: None, console: Console) -> int:
     """
     check_files(settings)
     with sole_run(settings.run_root):
-        metadata_file.check(settings.run_root / metadata_file.FILE)
+        metadata_file.check(settings.run_root / metadata_file.METADATA)
         log = new_log(settings.run_root)
         with log_to(log):
             return _observed(settings, log, console)
@@ -139,7 +139,7 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
     logging.use_absl_handler()  # Lines with time and place.
     logging.set_verbosity(logging.INFO)  # All that TFX tells goes to the run's log file.
     engines = local_engines(settings)
-    store = metadata_file.open_metadata(settings.run_root, read_only=False)
+    store = metadata_file.open_metadata(settings.run_root, write=True)
     for sentence in housekeeping.make_ready(store, settings.run_root.resolve(), run_id):
         observer.noticed(sentence)
     pipeline = create_pipeline(settings, engines)
@@ -169,7 +169,7 @@ def report_failure(settings: LocalSettings, run_id: str, failure: str) -> str | 
     """
     from report.runs.run_records import RunRecords
 
-    store = metadata_file.open_metadata(settings.run_root, read_only=False)
+    store = metadata_file.open_metadata(settings.run_root, write=True)
     records = RunRecords(store, settings.run_root)
     return records.end(run_id, failure).page if run_id in records.read() else None
 

@@ -11,28 +11,27 @@ from ml_metadata.proto import metadata_store_pb2
 
 from common.errors import UserError
 
-FILE = "metadata.sqlite"
+METADATA = "metadata.sqlite"
+"""Name of ML Metadata's file in the run root."""
 
 _ELSEWHERE = "or name another folder with --run-root"
 
 
-def connection_config(
-    run_root: Path, *, read_only: bool = False
-) -> metadata_store_pb2.ConnectionConfig:
+def connection_config(run_root: Path, *, write: bool = True) -> metadata_store_pb2.ConnectionConfig:
     """How to connect to the ML Metadata of a run root."""
     config = metadata_store_pb2.ConnectionConfig()
-    config.sqlite.filename_uri = str(run_root.resolve() / FILE)
+    config.sqlite.filename_uri = str(run_root.resolve() / METADATA)
     modes = metadata_store_pb2.SqliteMetadataSourceConfig
-    config.sqlite.connection_mode = modes.READONLY if read_only else modes.READWRITE_OPENCREATE
+    config.sqlite.connection_mode = modes.READWRITE_OPENCREATE if write else modes.READONLY
     return config
 
 
-def open_metadata(run_root: Path, *, read_only: bool = True) -> mlmd.MetadataStore:
+def open_metadata(run_root: Path, *, write: bool = False) -> mlmd.MetadataStore:
     """Opens ML Metadata of a run root.
 
     Args:
         run_root: The run root.
-        read_only: Whether to read only what is there; else it is made where there is none.
+        write: Whether to write too; it is then made where there is none.
 
     Returns:
         The store.
@@ -40,15 +39,15 @@ def open_metadata(run_root: Path, *, read_only: bool = True) -> mlmd.MetadataSto
     Raises:
         UserError: If there is none to read, or it can't be opened; it says why.
     """
-    file = run_root / FILE
-    if read_only and not file.is_file():
+    file = run_root / METADATA
+    if not write and not file.is_file():
         raise UserError(
             f"There has been no run in {run_root}.",
             "Run local_runner.py first, or name another folder with --run-root.",
         )
-    check(file, read_only=read_only)
+    check(file, write=write)
     try:
-        return mlmd.MetadataStore(connection_config(run_root, read_only=read_only))
+        return mlmd.MetadataStore(connection_config(run_root, write=write))
     except (mlmd.errors.StatusError, RuntimeError) as error:
         raise UserError(
             f"{file} is none that this version of ML Metadata opens ({error}).",
@@ -56,21 +55,21 @@ def open_metadata(run_root: Path, *, read_only: bool = True) -> mlmd.MetadataSto
         ) from error
 
 
-def check(file: Path, *, read_only: bool = False) -> None:
+def check(file: Path, *, write: bool = True) -> None:
     """Finds out whether a file is whole; undoes the change in which a run was killed.
 
     Args:
         file: The file; none is as good as one that is whole.
-        read_only: Whether it need not be written.
+        write: Whether it must be one that can be written.
 
     Raises:
         UserError: If it is not, or can't be opened.
     """
     if not file.exists():
         return
-    journal = file.with_name(f"{FILE}-journal")
+    journal = file.with_name(f"{METADATA}-journal")
     try:
-        with file.open("rb" if read_only else "r+b"):
+        with file.open("r+b" if write else "rb"):
             pass
         # SQLite undoes a change that was cut off, but only if it may write.
         mode = "rw" if os.access(file, os.W_OK) and os.access(file.parent, os.W_OK) else "ro"
@@ -81,7 +80,7 @@ def check(file: Path, *, read_only: bool = False) -> None:
             connection.close()
     except OSError as error:
         raise UserError(
-            f"{file} can't be {'read' if read_only else 'written'}: {str(error.strerror).lower()}.",
+            f"{file} can't be {'written' if write else 'read'}: {str(error.strerror).lower()}.",
             f"Mend its permissions, {_ELSEWHERE}.",
         ) from error
     except sqlite3.DatabaseError as error:

@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 RECORD = "run_record"
 """Type of the contexts that hold the records. TFX's own begin with a run's first component only."""
 
-METADATA = "metadata.sqlite"
-"""Name of ML Metadata's file in the run root."""
-
 UNFINISHED = "unfinished"
 """What came of a run that has not ended, or was stopped or killed."""
 

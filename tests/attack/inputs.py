@@ -32,7 +32,7 @@ from pipeline.cli.config import load_command, meanings
 from pipeline.cli.run_root import new_log, sole_run
 from pipeline.local.commands import COMMANDS
 from pipeline.settings import LocalSettings, load_settings
-from report.runs.metadata_file import FILE, open_metadata
+from report.runs.metadata_file import METADATA, open_metadata
 from schema.propose import SCHEMA_FILE
 
 SEED = 20261125
@@ -226,8 +226,8 @@ def right_rows(file: Path) -> None:
 def run_roots(chosen: random.Random, folder: Path) -> Iterator[Attack]:
     good = folder / "good"
     good.mkdir()
-    open_metadata(good, read_only=False)
-    metadata = (good / FILE).read_bytes()
+    open_metadata(good, write=True)
+    metadata = (good / METADATA).read_bytes()
     letters = string.ascii_letters + "äß🍼 *?[]\\\n\t'\"%;$~\udcff."
 
     def enter(name: str) -> None:
@@ -242,9 +242,9 @@ def run_roots(chosen: random.Random, folder: Path) -> Iterator[Attack]:
     def store(number: int, content: bytes) -> None:
         root = folder / str(number)
         root.mkdir()
-        (root / FILE).write_bytes(content)
-        open_metadata(root, read_only=False).get_executions()
-        assert (root / FILE).stat().st_size >= len(metadata) or not content
+        (root / METADATA).write_bytes(content)
+        open_metadata(root, write=True).get_executions()
+        assert (root / METADATA).stat().st_size >= len(metadata) or not content
 
     for number in range(30):
         content = chosen.choice([b"", b"x" * 9000, metadata[: 4096 * chosen.randint(1, 9)]])

@@ -93,7 +93,7 @@ class Kept:
         self.versions: dict[str, str] = {}
         if not (root / "metadata.sqlite").exists():
             return
-        store = open_metadata(root, read_only=False)
+        store = open_metadata(root, write=True)
         complete = metadata_store_pb2.Execution.COMPLETE
         found = [e for e in store.get_executions() if e.last_known_state == complete]
         self.executions = {e.id for e in found}

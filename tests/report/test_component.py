@@ -62,7 +62,7 @@ class CutOff:
 def test_cut_off_after_any_operation_no_half_page_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    store = open_metadata(tmp_path, read_only=False)
+    store = open_metadata(tmp_path, write=True)
     records = RunRecords(store, tmp_path)
     records.begin(NAME, example_facts.rich().info)
     kind = store.put_execution_type(metadata_store_pb2.ExecutionType(name="Report"))

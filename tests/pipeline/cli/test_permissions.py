@@ -18,7 +18,7 @@ from pipeline.caching import name_by_content
 from pipeline.cli.explain import explained
 from pipeline.cli.run_root import new_log, sole_run
 from pipeline.settings import load_settings
-from report.runs.metadata_file import FILE, open_metadata
+from report.runs.metadata_file import METADATA, open_metadata
 from schema.propose import SCHEMA_FILE
 
 NOBODY = 65534
@@ -79,10 +79,10 @@ def test_a_lock_of_somebody_else(folder: Path):
 
 
 def test_metadata_that_can_only_be_read(folder: Path):
-    open_metadata(folder / "root", read_only=False)
-    file = folder / "root" / FILE
+    open_metadata(folder / "root", write=True)
+    file = folder / "root" / METADATA
     file.chmod(0o444)
-    error = refused(lambda: open_metadata(folder / "root", read_only=False))
+    error = refused(lambda: open_metadata(folder / "root", write=True))
     assert error.cause == f"{file} can't be written: permission denied."
     file.chmod(0)
     error = refused(lambda: open_metadata(folder / "root"))

@@ -33,7 +33,7 @@ class Root:
 
     @property
     def store(self) -> mlmd.MetadataStore:
-        return open_metadata(self.folder, read_only=False)
+        return open_metadata(self.folder, write=True)
 
     def run(self, name: str, value: int) -> list[State]:
         (self.folder / "logs" / f"{name}.log").touch()

@@ -16,7 +16,7 @@ from number_pipeline import numbers, run
 from common.errors import UserError
 from pipeline.cli.status import State
 from pipeline.local.housekeeping import CHECKPOINTS_KEPT, clear_killed_runs, make_ready
-from report.runs.metadata_file import FILE, connection_config, open_metadata
+from report.runs.metadata_file import METADATA, connection_config, open_metadata
 
 ALL_CACHED = [(name, State.CACHED) for name in ("Start", "Double", "End")]
 
@@ -30,7 +30,7 @@ class Root:
 
     @property
     def store(self) -> mlmd.MetadataStore:
-        return open_metadata(self.folder, read_only=False)
+        return open_metadata(self.folder, write=True)
 
     def ready(self, run_id: str = "now") -> list[str]:
         return make_ready(self.store, self.folder, run_id)
@@ -152,7 +152,7 @@ class TestMoved:
 
 class TestUnknown:
     def test_artifacts_of_a_metadata_that_was_moved_away_are_set_aside(self, root: Root):
-        (root.folder / FILE).unlink()
+        (root.folder / METADATA).unlink()
         training = root.folder / "checkpoints" / "abc" / "best.json"
         training.parent.mkdir(parents=True)
         training.touch()
@@ -169,10 +169,10 @@ class TestUnknown:
         assert (root.folder / "pipeline" / "Start" / "number" / "1" / "value").read_text() == "5"
 
     def test_of_a_copy_of_the_metadata_only_what_came_later_is(self, root: Root):
-        saved = (root.folder / FILE).read_bytes()
+        saved = (root.folder / METADATA).read_bytes()
         root.run("second", value=2)
         later = set(root.files())
-        (root.folder / FILE).write_bytes(saved)
+        (root.folder / METADATA).write_bytes(saved)
         assert "set aside" in root.ready()[0]
         assert 0 < len(root.files()) < len(later)
         assert root.run("third") == ALL_CACHED
@@ -203,32 +203,32 @@ class TestTidy:
 
 class TestMetadataFile:
     def test_a_damaged_file_is_told_and_its_loss_made_harmless(self, root: Root):
-        file = root.folder / FILE
+        file = root.folder / METADATA
         content = bytearray(file.read_bytes())
         content[4096:12288] = b"\xff" * 8192
         file.write_bytes(content)
         with pytest.raises(UserError, match="is damaged") as caught:
-            open_metadata(root.folder, read_only=False)
+            open_metadata(root.folder, write=True)
         assert "move that file away" in caught.value.cure
         assert file.read_bytes() == content
 
     def test_a_killed_change_is_undone(self, root: Root):
-        kill_in_a_change(root.folder / FILE)
-        assert (root.folder / f"{FILE}-journal").exists()
+        kill_in_a_change(root.folder / METADATA)
+        assert (root.folder / f"{METADATA}-journal").exists()
         assert len(open_metadata(root.folder).get_executions()) == 3
         assert root.run("second") == ALL_CACHED
 
     def test_one_that_this_library_does_not_know_is_told_as_that(self, root: Root):
-        with sqlite3.connect(root.folder / FILE) as connection:
+        with sqlite3.connect(root.folder / METADATA) as connection:
             connection.execute("UPDATE MLMDEnv SET schema_version = 99")
         with pytest.raises(UserError, match="none that this version of ML Metadata opens") as told:
             open_metadata(root.folder)
         assert "environment that wrote it" in told.value.cure
 
     def test_a_folder_in_its_place(self, tmp_path: Path):
-        (tmp_path / FILE).mkdir()
+        (tmp_path / METADATA).mkdir()
         with pytest.raises(UserError, match="can't be written: is a directory"):
-            open_metadata(tmp_path, read_only=False)
+            open_metadata(tmp_path, write=True)
 
 
 def kill_in_a_change(file: Path) -> None:

@@ -30,7 +30,8 @@ from pipeline.local.runner import ObservedRunner, run_options
 from pipeline.settings import ROOT, load_settings
 from report.facts import Metric, Slice
 from report.run_info import RunInfo
-from report.runs.run_records import METADATA, RunRecords, open_metadata
+from report.runs.metadata_file import METADATA, open_metadata
+from report.runs.run_records import RunRecords
 from report.runs.summary import RunSummary
 
 LOOK_UP = "Previous"
@@ -65,6 +66,9 @@ class Witness:
         self.ends: dict[str, State] = {}
 
     def loading(self) -> None: ...
+
+    def noticed(self, sentence: str) -> None:
+        raise AssertionError(sentence)
 
     def planned(self, components: Sequence[str]) -> None:
         self.names = list(components)

@@ -25,7 +25,7 @@ IDS = ("20261124-073718", "20261124-073718-2")
 @pytest.fixture
 def settings(tmp_path: Path) -> LocalSettings:
     """Of a run root with two runs: one that was blessed, and one that has not ended."""
-    store = open_metadata(tmp_path, read_only=False)
+    store = open_metadata(tmp_path, write=True)
     kind = store.put_context_type(metadata_store_pb2.ContextType(name=RECORD))
     for run_id in IDS:
         run = metadata_store_pb2.Context(type_id=kind, name=run_id)
@@ -77,7 +77,7 @@ def test_a_comparison_is_whole_too(width: int):
 
 def made(settings: LocalSettings, component: str, key: str, kind: str, uri: str) -> None:
     """Has the first run made an artifact, as TFX tells of it."""
-    store = open_metadata(settings.run_root, read_only=False)
+    store = open_metadata(settings.run_root, write=True)
     record = store.get_context_by_type_and_name(RECORD, IDS[0])
     assert record is not None
     record.custom_properties["info"].string_value = example_facts.rich().info.to_json()

@@ -12,6 +12,9 @@ ARG PYTHON=3.13
 ARG BEAM=2.77.0
 ARG DEBIAN=trixie
 ARG UV=0.13.9
+# What the image begins with. For GPUs, name one that has CUDA and cuDNN as TensorFlow's release asks
+# for them, and the same Python in /usr/local: docs/deploy.md.
+ARG BASE=python:${PYTHON}-slim-${DEBIAN}
 
 FROM ghcr.io/astral-sh/uv:${UV} AS uv
 
@@ -36,7 +39,7 @@ RUN --mount=type=cache,target=/root/.cache/uv \
         --build-constraint requirements.lock .
 
 # Tasks and training jobs name commands of their own.
-FROM python:${PYTHON}-slim-${DEBIAN} AS tasks
+FROM ${BASE} AS tasks
 RUN useradd --uid 1000 --create-home pipeline
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH \

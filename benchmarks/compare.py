@@ -26,7 +26,10 @@ from report.collect.lineage import read_lineage
 from report.runs.metadata_file import open_metadata
 from report.runs.run_records import RunRecords
 
-PARTS = ("run", "quality", "ingestion", "reading", "training", "million")
+PARTS = (
+    *("run", "quality", "ingestion", "reading"),
+    *("training", "warm", "workers", "million"),
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -38,7 +41,7 @@ def main(arguments: list[str]) -> int:
         nargs="*",
         default=PARTS,
         metavar="PART",
-        help=f"what to measure, of {', '.join(PARTS)}; all by default, about ten minutes",
+        help=f"what to measure, of {', '.join(PARTS)}; all by default, about fifteen minutes",
     )
     parts = parser.parse_args(arguments).parts
     if unknown := set(parts) - set(PARTS):
@@ -151,13 +154,65 @@ class Bench:
         yield Row("training, examples/s", ",.0f", ours, "TFX's data accessor", stock)
         yield Row("training, examples/s", ",.0f", ours, "one batch from memory", memory)
 
+    def warm(self) -> Iterator[Row]:
+        """Training on the rows of a new year: from the model of the years before, and cold."""
+        from benchmarks.trainings import steps_to, train
+
+        source = self._generate("years", "--rows", "300000", "--years", "2001-2008", "--seed", "11")
+        before, after = (self._transformed(source, years) for years in ("2001-2007", "2008"))
+        train(before, self._folder / "before", 1500, 250)
+        cold = train(after, self._folder / "cold", 300, 20)
+        warm = train(after, self._folder / "warm", 300, 20, base=self._folder / "before")
+        unit = LABEL.unit
+        errors = {r.step: r.val_rmse for r in cold.records}
+        for record in warm.records:
+            measure = f"RMSE on a new year after {record.step} steps, warm, {unit}"
+            yield Row(measure, ".4f", record.val_rmse, "cold", errors.get(record.step))
+        good = 1.002 * cold.best.val_rmse
+        yield Row(
+            "steps to within 0.2% of the best that cold came to, warm",
+            ".0f",
+            float("nan") if (found := steps_to(warm, good)) is None else found,
+            "cold",
+            steps_to(cold, good),
+        )
+
+    def workers(self) -> Iterator[Row]:
+        """One training by one, two and four processes of this machine."""
+        from benchmarks.trainings import step_milliseconds, train
+
+        root = self._folder / "sharded"
+        self._local_run(root, "--shards", "4", "--to", "Transform")
+        alone = train(root, self._folder / "alone", 600, 100)
+        for count in (2, 4):
+            done = train(root, self._folder / f"by-{count}", 600, 100, workers=count)
+            rows = ", ".join(f"{worker.rows:,}" for worker in done.workers)
+            name = f"{count} processes, reading {rows} rows"
+            rmse, time = done.best.val_rmse, step_milliseconds(done)
+            yield Row(f"RMSE by {name}, {LABEL.unit}", ".4f", rmse, "one", alone.best.val_rmse)
+            yield Row(
+                f"a step of {count} processes, ms", ".2f", time, "one", step_milliseconds(alone)
+            )
+
+    def _generate(self, name: str, *arguments: str) -> Path:
+        source = self._folder / f"{name}.parquet"
+        run_python(
+            ["-m", "data.synthetic.generate", *arguments, "--out", str(source)],
+            self._folder / "log.txt",
+        )
+        return source
+
+    def _transformed(self, source: Path, years: str) -> Path:
+        """Root of a run up to the transform graph."""
+        root = self._folder / f"years-{years}"
+        # Years that have not been compared yet differ; it is not them that are measured.
+        chosen = ("--source", str(source), "--years", years, "--anomaly-severity", "never")
+        self._local_run(root, *chosen, "--to", "Transform")
+        return root
+
     def million(self) -> Iterator[Row]:
         """A run on a million generated rows: time and memory."""
-        source = self._folder / "million.parquet"
-        rows = ["--rows", "1000000", "--seed", "7"]
-        run_python(
-            ["-m", "data.synthetic.generate", *rows, "--out", str(source)], self._folder / "log.txt"
-        )
+        source = self._generate("million", "--rows", "1000000", "--seed", "7")
         root = self._folder / "million"
         process = self._local_run(root, "--source", str(source))
         yield Row(f"a million {TABLE.rows}, s", ".0f", process.seconds, "aim", 75)

@@ -99,11 +99,13 @@ class BestWeights(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Saves the weights if they are the best so far."""
-        rmse = float(logs["val_rmse"])
+        self.keep(self._schedule.end(epoch), float(logs["val_rmse"]))
+
+    def keep(self, step: int, rmse: float) -> None:
+        """Saves the weights of a step if their error on the eval split is the least so far."""
         # No number is less than NaN, nor NaN than any: weights that diverged are never the best.
         if not self._write or not rmse < _read(self._record).get("rmse", float("inf")):
             return
-        step = self._schedule.end(epoch)
         weights = os.path.join(self._folder, f"weights-{step}")
         self.model.save_weights(weights)
         # The record comes last, so that a kill leaves the previous best whole.
@@ -136,17 +138,26 @@ class Recorder(keras.callbacks.Callback):
         log_dir: Folder of TensorBoard's log.
         schedule: How the training is divided.
         batch_size: Examples per step, over all workers.
+        base_step: Steps that the base model had made; TensorBoard's curves go on from there.
         write: Whether this process writes files; the chief alone does.
     """
 
     def __init__(
-        self, file: str, log_dir: str, schedule: CheckpointSchedule, batch_size: int, *, write: bool
+        self,
+        file: str,
+        log_dir: str,
+        schedule: CheckpointSchedule,
+        batch_size: int,
+        *,
+        base_step: int = 0,
+        write: bool,
     ) -> None:
         super().__init__()
         self._file = file
         self._log_dir = log_dir
         self._schedule = schedule
         self._batch_size = batch_size
+        self._base_step = base_step
         self._write = write
         self._started = False
         self._clock = 0.0
@@ -157,8 +168,15 @@ class Recorder(keras.callbacks.Callback):
 
     @property
     def examples_per_second(self) -> float:
-        """Over all intervals, without evaluation."""
-        return self._schedule.steps * self._batch_size / sum(r.seconds for r in self.records)
+        """Over all intervals, without evaluation; 0 where there are none."""
+        trained = [record for record in self.records if record.step]
+        examples = sum(record.examples_per_second * record.seconds for record in trained)
+        return examples / sum(record.seconds for record in trained) if trained else 0.0
+
+    def start_from(self, loss: float, rmse: float) -> None:
+        """Records the error on the eval split of weights that were taken over, as of step 0."""
+        unknown = float("nan")
+        self.records = (Record(0, unknown, unknown, loss, rmse, 0.0, unknown),)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Starts the clock."""
@@ -223,7 +241,8 @@ class Recorder(keras.callbacks.Callback):
         for split, curve in self._curves.items():
             with curve.as_default():
                 for name, value in values[split].items():
-                    tf.summary.scalar(name, value, step=record.step)
+                    if record.step or split == "validation":  # Of step 0 no more is known.
+                        tf.summary.scalar(name, value, step=self._base_step + record.step)
             curve.flush()
 
 

@@ -17,6 +17,7 @@ from models import autograph  # noqa: F401, for its effect
 from models import features as declared
 from models.declaration import UNKNOWN, Category
 from models.transform import raw_value
+from models.workers import Share
 
 CHUNK = 16_384
 """Rows parsed and transformed at a time; where the cost per row stops falling."""
@@ -49,8 +50,50 @@ def raw_features(serialized: tf.Tensor, transform: tft.TFTransformOutput, *, lab
     return tf.io.parse_example(serialized, wanted)
 
 
+class RowCounter:
+    """Counts the rows that are read, also those read again.
+
+    Attributes:
+        rows: How many so far.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def counted(self, serialized: tf.Tensor) -> tf.Tensor:
+        """The same rows, counted whenever they are read."""
+        size = tf.numpy_function(self._count, [tf.size(serialized)], tf.int32)
+        with tf.control_dependencies([size]):
+            return tf.identity(serialized)
+
+    def _count(self, size: np.ndarray) -> np.ndarray:
+        self.rows += int(size)
+        return size
+
+
+def file_names(files: Sequence[str]) -> list[str]:
+    """Names of the files that match names or patterns, in order.
+
+    Raises:
+        FileNotFoundError: If none does.
+    """
+    names = sorted(name for pattern in files for name in tf.io.gfile.glob(pattern))
+    if not names:
+        raise FileNotFoundError(f"No examples match {list(files)}.")
+    return names
+
+
+def files_of(names: Sequence[str], share: Share) -> list[str]:
+    """The files that a worker reads: every so many, or all where there are too few to go round."""
+    return list(names[share.index :: share.count] if len(names) >= share.count else names)
+
+
 def transformed_chunks(
-    files: Sequence[str], transform: tft.TFTransformOutput, chunk: int = CHUNK
+    files: Sequence[str],
+    transform: tft.TFTransformOutput,
+    chunk: int = CHUNK,
+    share: Share = Share(),  # noqa: B008, it is frozen
+    counter: RowCounter | None = None,
 ) -> tf.data.Dataset:
     """Reads TFRecord files of raw examples as transformed chunks.
 
@@ -58,6 +101,9 @@ def transformed_chunks(
         files: File names or patterns, gzip-compressed if they end in `.gz`.
         transform: The transform graph.
         chunk: Rows per chunk; the last one may be smaller.
+        share: Whose rows: each is one worker's. A worker reads files of its own; where there are
+            fewer files than workers, it reads all, and takes every so many rows.
+        counter: Counts what is read.
 
     Returns:
         A dataset of `(features, label)`: features `{name: [chunk]}`, label `[chunk]` in its unit.
@@ -69,11 +115,16 @@ def transformed_chunks(
         label = features.pop(declared.LABEL.name)
         return features, label
 
-    records = _records(files)
-    # Several workers divide each batch, not the files: there may be fewer of these than workers.
+    names = file_names(files)
+    batches = _records(files_of(names, share)).batch(chunk)
+    if counter:
+        batches = batches.map(counter.counted)
+    if len(names) < share.count:
+        batches = batches.unbatch().shard(share.count, share.index).batch(chunk)
+    # What a worker reads is its own already.
     options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    chunks = records.batch(chunk).map(transformed, num_parallel_calls=tf.data.AUTOTUNE)
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    chunks = batches.map(transformed, num_parallel_calls=tf.data.AUTOTUNE)
     return chunks.with_options(options)
 
 
@@ -97,14 +148,13 @@ def named_rows(
         label = tf.cast(raw[declared.LABEL.name], tf.float32)
         return columns | {declared.LABEL.name: tf.squeeze(label, axis=1)}
 
-    batches = list(_records(files).take(limit).batch(CHUNK).map(named).as_numpy_iterator())
+    batches = list(
+        _records(file_names(files)).take(limit).batch(CHUNK).map(named).as_numpy_iterator()
+    )
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def _records(files: Sequence[str]) -> tf.data.TFRecordDataset:
-    names = sorted(name for pattern in files for name in tf.io.gfile.glob(pattern))
-    if not names:
-        raise FileNotFoundError(f"No examples match {list(files)}.")
+def _records(names: Sequence[str]) -> tf.data.TFRecordDataset:
     return tf.data.TFRecordDataset(
         names, compression_type="GZIP" if names[0].endswith(".gz") else ""
     )

@@ -5,7 +5,9 @@ The declaration itself is `models/features.py` and `models/judging.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 UNKNOWN = "Unknown"
 """What a missing category means. It is a value of its own, never a dropped row."""
@@ -205,6 +207,8 @@ class Hyperparameters:
             steps.
         label_scale: What 1 from the network means in the label's unit; about the label's standard
             deviation, so that the rates suit labels of any magnitude.
+        cross_share: Share of its buckets that each cross uses; fewer buckets, more collisions and
+            fewer weights to learn.
     """
 
     hidden_units: tuple[int, ...]
@@ -213,6 +217,12 @@ class Hyperparameters:
     wide_l2: float
     deep_learning_rate: float
     label_scale: float = 1.0
+    cross_share: float = 1.0
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Hyperparameters:
+        """Reads what `dataclasses.asdict` gave, through JSON, which has lists alone."""
+        return cls(**{**values, "hidden_units": tuple(values["hidden_units"])})
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,73 @@ class Parameters:
 
 
 @dataclass(frozen=True)
+class Worker:
+    """A process that had its share in a training.
+
+    Attributes:
+        name: `chief`, or `worker 1` and so on.
+        files: Files of the train split that it read.
+        rows: Rows it read of them, each time they were read, since it was last started.
+        examples_per_second: Examples it trained on in a second.
+    """
+
+    name: str
+    files: int
+    rows: int
+    examples_per_second: float
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """A training that others went on from.
+
+    Attributes:
+        model: Folder of its model.
+        steps: Steps it made before its weights were exported.
+        rmse: RMSE on its own eval split then, in the label's unit; None where it is not known.
+    """
+
+    model: str
+    steps: int
+    rmse: float | None
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What was taken over of one input of the network.
+
+    Attributes:
+        name: Of the input.
+        kept: Indices, or columns, whose weights were taken over.
+        size: How many there are; the others started at zero.
+    """
+
+    name: str
+    kept: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Base:
+    """The model that a training was to go on from.
+
+    Attributes:
+        lineage: The trainings behind it, itself last.
+        carried: What was taken over, by input.
+        differences: Why it did not fit, so that training started cold; empty where it did.
+    """
+
+    lineage: tuple[Ancestor, ...]
+    carried: tuple[Carried, ...] = ()
+    differences: tuple[str, ...] = ()
+
+    @property
+    def step(self) -> int:
+        """Steps behind the weights that training started with."""
+        return 0 if self.differences else sum(ancestor.steps for ancestor in self.lineage)
+
+
+@dataclass(frozen=True)
 class History:
     """A training that is done.
 
@@ -64,6 +131,10 @@ class History:
         records: Every interval, in order; also those made before it was killed.
         parameters: Size of the network.
         hyperparameters: What shaped the network and how it learned, by name.
+        sources: Where each of these came from, in words, by name.
+        base: The model it was to go on from, if there was one. Steps are counted from there; the
+            record of step 0 is of the weights taken over, before any was trained.
+        workers: The processes that trained, the chief first.
     """
 
     steps: int
@@ -75,6 +146,9 @@ class History:
     records: tuple[Record, ...]
     parameters: Parameters
     hyperparameters: Mapping[str, Any]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    base: Base | None = None
+    workers: tuple[Worker, ...] = ()
 
     @property
     def best(self) -> Record:
@@ -122,7 +196,19 @@ def parse(text: str) -> History:
             "resumed_from": tuple(fields["resumed_from"]),
             "records": records_from_json(fields["records"]),
             "parameters": Parameters(**fields["parameters"]),
+            "base": _base(fields.get("base")),
+            "workers": tuple(Worker(**given) for given in fields.get("workers", ())),
         }
+    )
+
+
+def _base(fields: Mapping[str, Any] | None) -> Base | None:
+    if fields is None:
+        return None
+    return Base(
+        tuple(Ancestor(**given) for given in fields["lineage"]),
+        tuple(Carried(**given) for given in fields["carried"]),
+        tuple(fields["differences"]),
     )
 
 

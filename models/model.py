@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -32,11 +33,12 @@ _BEND = 0.25
 near enough to change no others."""
 
 
-def input_sizes(transform: tft.TFTransformOutput) -> dict[str, int]:
-    """How many distinct indices each sparse input has.
+def input_sizes(transform: tft.TFTransformOutput, cross_share: float = 1.0) -> dict[str, int]:
+    """How many distinct indices each sparse input has in the network.
 
     Args:
         transform: The transform graph, which holds the vocabularies.
+        cross_share: Share of its buckets that each cross uses.
 
     Returns:
         Sizes by transformed name; a category's counts the index of unseen values.
@@ -49,11 +51,33 @@ def input_sizes(transform: tft.TFTransformOutput) -> dict[str, int]:
             sizes[quantile_name(number)] = number.quantiles
         if number.optional:
             sizes[unknown_name(number)] = 2
-    return sizes | {cross.name: cross.buckets for cross in declared.CROSSES}
+    used = {c.name: max(1, round(c.buckets * cross_share)) for c in declared.CROSSES}
+    return sizes | used
+
+
+@dataclass(frozen=True)
+class Network:
+    """All that a network is built from, so that it can be built again; see `wide_and_deep`."""
+
+    sizes: dict[str, int]
+    mean_label: float
+    training_steps: int
+    options: Hyperparameters
+    rate_share: float = 1.0
+    mixed_precision: bool = False
+
+    def build(self) -> keras.Model:
+        """A new network, compiled."""
+        return wide_and_deep(**vars(self))
 
 
 def wide_and_deep(
-    sizes: dict[str, int], mean_label: float, training_steps: int, options: Hyperparameters
+    sizes: dict[str, int],
+    mean_label: float,
+    training_steps: int,
+    options: Hyperparameters,
+    rate_share: float = 1.0,
+    mixed_precision: bool = False,
 ) -> keras.Model:
     """Builds and compiles the network.
 
@@ -62,6 +86,9 @@ def wide_and_deep(
         mean_label: Mean label of the training examples; where predictions start.
         training_steps: Steps over which the deep half's rate falls to zero.
         options: Widths and rates.
+        rate_share: Share of the deep half's rate to begin with.
+        mixed_precision: Compute the hidden layers in bfloat16. It has float32's range, so gradients
+            need no scaling, which `WideDeepModel` would not do.
 
     Returns:
         A model from `{name: [batch]}` (int64 indices, float32 z-scores) to `[batch, 1]` labels,
@@ -70,14 +97,17 @@ def wide_and_deep(
     sparse = {name: keras.Input((), name=name, dtype=tf.int64) for name in sizes}
     dense = {name: keras.Input((), name=name) for name in map(z_score_name, numbers())}
     inputs = sparse | dense
+    hidden = keras.mixed_precision.Policy("mixed_bfloat16" if mixed_precision else "float32")
     mean = keras.layers.Rescaling(options.label_scale, offset=mean_label, name="mean")
     model = keras.experimental.WideDeepModel(
         keras.Model(inputs, _wide(sparse, dense, sizes, mean), name="wide"),
-        keras.Model(inputs, _deep(sparse, dense, sizes, options), name="deep"),
+        keras.Model(inputs, _deep(sparse, dense, sizes, options, hidden), name="deep"),
         activation=within_range(declared.LABEL, _BEND * options.label_scale),
     )
     model(inputs)  # Builds it, so that it can be saved before it has seen a batch.
-    falling = keras.optimizers.schedules.CosineDecay(options.deep_learning_rate, training_steps)
+    falling = keras.optimizers.schedules.CosineDecay(
+        options.deep_learning_rate * rate_share, training_steps
+    )
     model.compile(
         optimizer=[
             keras.optimizers.Ftrl(
@@ -121,6 +151,38 @@ def within_range(label: Label, bend: float) -> Callable[[tf.Tensor], tf.Tensor]:
     return bounded
 
 
+def wide_accumulators(model: keras.Model) -> list[tf.Variable]:
+    """What FTRL has seen of each weight of the wide half: a sum of squared gradients."""
+    ftrl = model.optimizer[0]
+    ftrl.build(model.linear_model.trainable_variables)
+    return [v for v in ftrl.variables if v.name.startswith("accumulator")]
+
+
+def set_wide(model: keras.Model, weights: list, accumulators: list) -> None:
+    """Sets the weights of the wide half as if FTRL had learned them itself.
+
+    FTRL makes each weight anew of all it has seen, at every step: one that is only assigned would
+    be gone after the next.
+
+    Args:
+        model: What `wide_and_deep` returned, with the rates with which it will be trained.
+        weights: By number, as `trainable_variables` of the wide half has them.
+        accumulators: Of the same shapes.
+    """
+    ftrl = model.optimizer[0]
+    variables = model.linear_model.trainable_variables
+    ftrl.build(variables)
+    linears = [v for v in ftrl.variables if v.name.startswith("linear")]
+    l2 = ftrl.l2_regularization_strength
+    rate = float(ftrl.learning_rate)
+    for variable, accumulator, linear, weight, seen in zip(
+        variables, wide_accumulators(model), linears, weights, accumulators, strict=True
+    ):
+        variable.assign(weight)
+        accumulator.assign(seen)
+        linear.assign(-weight * (seen**0.5 / rate + 2 * l2))
+
+
 def _wide(sparse: dict, dense: dict, sizes: dict[str, int], mean: keras.layers.Layer) -> tf.Tensor:
     """The mean, and one weight per value of every sparse input: one table, so one look-up a step.
 
@@ -137,12 +199,30 @@ def _wide(sparse: dict, dense: dict, sizes: dict[str, int], mean: keras.layers.L
     for name in sparse:
         offsets.append(total)
         total += sizes[name]
-    rows = tf.stack(list(sparse.values()), axis=1) + tf.constant(offsets, tf.int64)
+    used = {c.name: sizes[c.name] for c in declared.CROSSES if sizes[c.name] < c.buckets}
+    # The transform graph hashes into as many buckets as are declared; what is used are fewer.
+    folded = [index % used[name] if name in used else index for name, index in sparse.items()]
+    rows = tf.stack(folded, axis=1) + tf.constant(offsets, tf.int64)
     weights = keras.layers.Embedding(total, 1, embeddings_initializer="zeros", name="weights")(rows)
     return mean(tf.reduce_sum(weights, axis=1))
 
 
-def _deep(sparse: dict, dense: dict, sizes: dict[str, int], options: Hyperparameters) -> tf.Tensor:
+def deep_columns(options: Hyperparameters) -> tuple[str, ...]:
+    """Names of what the first dense layer of the deep half reads, column by column."""
+    of_numbers = [z_score_name(n) for n in numbers()]
+    unknown = [unknown_name(n) for n in numbers() if n.optional]
+    width = range(options.category_embedding)
+    of_categories = [f"{c.name}[{i}]" for c in categories() for i in width]
+    return (*of_numbers, *unknown, *of_categories)
+
+
+def _deep(
+    sparse: dict,
+    dense: dict,
+    sizes: dict[str, int],
+    options: Hyperparameters,
+    policy: keras.mixed_precision.Policy,
+) -> tf.Tensor:
     """Dense layers over z-scores, indicators of what is unknown, and embeddings of the categories.
 
     The crosses stay out: an embedding of a four-way cross memorised 50,000 rows and lost 1% of RMSE
@@ -158,8 +238,9 @@ def _deep(sparse: dict, dense: dict, sizes: dict[str, int], options: Hyperparame
     columns = [tf.expand_dims(number, 1) for number in (*dense.values(), *unknown)]
     columns += [e(sparse[c.name]) for e, c in zip(embeddings, categories(), strict=True)]
     hidden = tf.concat(columns, axis=1)
-    for units in options.hidden_units:
-        hidden = keras.layers.Dense(units, activation="relu")(hidden)
+    for i, units in enumerate(options.hidden_units):
+        dense_layer = keras.layers.Dense(units, activation="relu", name=f"hidden_{i}", dtype=policy)
+        hidden = dense_layer(hidden)
     return keras.layers.Rescaling(options.label_scale, name="scale")(
         keras.layers.Dense(1, name="deep_label")(hidden)
     )

@@ -1,8 +1,8 @@
 """The Trainer's entry point: `run_fn` trains the network of `models/model.py` for some steps.
 
 A run that is killed continues from its last checkpoint when it is started again with the same
-examples, transform graph, code and settings. The checkpoint that did best on the eval split is what
-is exported.
+examples, transform graph, base model, code and settings. The checkpoint that did best on the eval
+split is what is exported; where a base model did better than any, that.
 """
 
 # Keras and TensorFlow carry no types; the checker guesses those of parameters from their defaults.
@@ -13,8 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,24 @@ from models.callbacks import (
     clear_rest,
     write_atomically,
 )
-from models.dataset import named_rows, training_dataset, transformed_chunks
+from models.dataset import (
+    RowCounter,
+    file_names,
+    files_of,
+    named_rows,
+    training_dataset,
+    transformed_chunks,
+)
 from models.declaration import Hyperparameters
-from models.history import FILE, History, Parameters
+from models.features import LABEL
+from models.history import FILE, Ancestor, History, Parameters, Worker
+from models.hyperparameters import from_tuning
 from models.interpretation import MOST_ROWS, interpret
-from models.model import input_sizes, wide_and_deep
+from models.model import Network, input_sizes, wide_accumulators
+from models.starting_point import StartingPoint, starting_point
+from models.training_state import TrainingState, arrays_of, read_inputs, save_state
+from models.warm_start import carry_over
+from models.workers import Share, check_batch_size, choose_strategy, gather, share_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,10 @@ class Training:
         cache_examples: Whether to keep the transformed examples in memory.
         seed: Seed of weights and shuffling.
         code: Fingerprint of the code that trains; a change of it starts afresh.
-        hyperparameters: What shapes the network and how it learns.
+        hyperparameters: What shapes the network and how it learns, as the settings have it.
+        chosen: Names of those hyperparameters that the user has chosen, so that no others overrule
+            them.
+        mixed_precision: Whether to compute the deep half in bfloat16.
     """
 
     batch_size: int
@@ -62,6 +78,8 @@ class Training:
     seed: int
     code: str
     hyperparameters: Hyperparameters
+    chosen: tuple[str, ...] = ()
+    mixed_precision: bool = False
 
     def to_config(self) -> dict[str, Any]:
         """The form TFX carries: JSON values by name."""
@@ -71,9 +89,8 @@ class Training:
     def from_config(cls, config: Mapping[str, Any]) -> Training:
         """Reads what `to_config` wrote; ignores what TFX adds."""
         given = {name: config[name] for name in cls.__dataclass_fields__}
-        options = given["hyperparameters"]
-        units = {"hidden_units": tuple(options["hidden_units"])}  # JSON has lists alone.
-        return cls(**given | {"hyperparameters": Hyperparameters(**options | units)})
+        options = Hyperparameters.from_json(given["hyperparameters"])
+        return cls(**given | {"hyperparameters": options, "chosen": tuple(given["chosen"])})
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -85,19 +102,38 @@ def run_fn(fn_args: FnArgs) -> None:
     training = Training.from_config(fn_args.custom_config)
     keras.utils.set_random_seed(training.seed)
     strategy = choose_strategy()
-    chief = is_chief(strategy)
+    check_batch_size(training.batch_size, strategy)
+    share, counter = share_of(strategy), RowCounter()
+    chief = share.index == 0
     transform = tft.TFTransformOutput(fn_args.transform_output)
 
-    train_chunks = transformed_chunks(fn_args.train_files, transform)
-    train = training_dataset(
-        train_chunks, training.batch_size, cache=training.cache_examples, seed=training.seed
-    )
-    evaluate = transformed_chunks(fn_args.eval_files, transform).cache()
+    def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return training_dataset(
+            transformed_chunks(fn_args.train_files, transform, share=share, counter=counter),
+            context.get_per_replica_batch_size(training.batch_size),
+            cache=training.cache_examples,
+            seed=training.seed + share.index,
+        )
 
-    options = training.hyperparameters
-    network = (input_sizes(transform), mean_label(train_chunks), fn_args.train_steps, options)
+    train = strategy.distribute_datasets_from_function(batches)
+    evaluate = transformed_chunks(fn_args.eval_files, transform, share=share).cache()
+
+    tuned = from_tuning((fn_args.hyperparameters or {}).get("values", {}))
+    start = starting_point(fn_args.base_model, training.hyperparameters, training.chosen, tuned)
+    mean = start.state.mean_label if start.state else mean_label(fn_args.train_files, transform)
+    network = Network(
+        input_sizes(transform, start.options.cross_share),
+        mean,
+        fn_args.train_steps,
+        start.options,
+        start.rate_share,
+        training.mixed_precision,
+    )
     with strategy.scope():
-        model = wide_and_deep(*network)
+        model = network.build()
+        if start.state:
+            inputs = read_inputs(transform, start.options)
+            start = start.carried(carry_over(start.state, model, inputs, start.options))
     checkpoints = checkpoint_folder(fn_args, training)
     if chief:
         clear_rest(checkpoints)
@@ -108,35 +144,77 @@ def run_fn(fn_args: FnArgs) -> None:
         log_folder(fn_args),
         schedule,
         training.batch_size,
+        base_step=start.step,
         write=chief,
     )
+    if start.state:
+        look_at_start(model, evaluate, best, recorder)
     fit(model, train, evaluate, schedule, checkpoints, best, recorder)
+    workers = work_done(strategy, fn_args.train_files, counter.rows, recorder)
     if chief:
-        # A copy outside the strategy: to save one that is inside, all workers would have to.
-        exported = wide_and_deep(*network)
-        best_step = best.load_into(exported)
-        history = History(
-            steps=fn_args.train_steps,
-            batch_size=training.batch_size,
-            seed=training.seed,
-            examples_per_second=recorder.examples_per_second,
-            resumed_from=recorder.resumed_from,
-            best_step=best_step,
-            records=recorder.records,
-            parameters=Parameters(
-                wide=exported.linear_model.count_params(), deep=exported.dnn_model.count_params()
-            ),
-            hyperparameters=asdict(options),
-        )
-        write_atomically(os.path.join(fn_args.model_run_dir, FILE), history.to_json())
-        answer = signatures.save(exported, transform, fn_args.serving_model_dir)
-        # Not the train split: there, answers are nearer the labels than they will be.
-        unseen = named_rows(fn_args.eval_files, transform, MOST_ROWS)
-        interpretation.write(interpret(answer, unseen), fn_args.serving_model_dir)
+        export(fn_args, training, transform, network, start, best, recorder, workers)
         clear_checkpoints(checkpoints)
     else:
         # The chief is still writing, and TFX takes a worker that leaves no model for failed.
         tf.io.gfile.makedirs(fn_args.serving_model_dir)
+
+
+def export(
+    fn_args: FnArgs,
+    training: Training,
+    transform: tft.TFTransformOutput,
+    network: Network,
+    start: StartingPoint,
+    best: BestWeights,
+    recorder: Recorder,
+    workers: tuple[Worker, ...],
+) -> None:
+    """Writes the best model, the record of its training, and what the next one can go on from."""
+    # A copy outside the strategy: to save one that is inside, all workers would have to. It
+    # computes in float32, which any server is quick at.
+    model = replace(network, mixed_precision=False).build()
+    wide_accumulators(model)  # Made before the weights are read, they are read with them.
+    history = History(
+        steps=fn_args.train_steps,
+        batch_size=training.batch_size,
+        seed=training.seed,
+        examples_per_second=recorder.examples_per_second,
+        resumed_from=recorder.resumed_from,
+        best_step=best.load_into(model),
+        records=recorder.records,
+        parameters=Parameters(
+            wide=model.linear_model.count_params(), deep=model.dnn_model.count_params()
+        ),
+        hyperparameters=asdict(start.options),
+        sources=start.sources,
+        base=start.base,
+        workers=workers,
+    )
+    write_atomically(os.path.join(fn_args.model_run_dir, FILE), history.to_json())
+    answer = signatures.save(model, transform, fn_args.serving_model_dir)
+    # Not the train split: there, answers are nearer the labels than they will be.
+    unseen = named_rows(fn_args.eval_files, transform, MOST_ROWS)
+    interpretation.write(interpret(answer, unseen), fn_args.serving_model_dir)
+    made = Ancestor(fn_args.serving_model_dir, history.best_step, history.best.val_rmse)
+    state = TrainingState(
+        label=(LABEL.name, LABEL.unit),
+        mean_label=network.mean_label,
+        hyperparameters=start.options,
+        inputs=read_inputs(transform, start.options),
+        lineage=(*start.lineage, made),
+        arrays=arrays_of(model),
+    )
+    save_state(state, fn_args.serving_model_dir)
+
+
+def look_at_start(
+    model: keras.Model, evaluate: tf.data.Dataset, best: BestWeights, recorder: Recorder
+) -> None:
+    """Measures what a base model has brought along, so that nothing worse is exported."""
+    seen = model.evaluate(evaluate, verbose=0, return_dict=True)
+    best.set_model(model)
+    best.keep(0, seen["rmse"])
+    recorder.start_from(seen["loss"], seen["rmse"])
 
 
 def fit(
@@ -185,34 +263,25 @@ def log_folder(fn_args: FnArgs) -> str:
     return os.environ.get("AIP_TENSORBOARD_LOG_DIR") or fn_args.model_run_dir
 
 
-def mean_label(chunks: tf.data.Dataset) -> float:
-    """Mean label of the first chunk; thousands of rows are enough to start from."""
+def mean_label(files: Sequence[str], transform: tft.TFTransformOutput) -> float:
+    """Mean label of the first chunk; thousands of rows are enough to start from.
+
+    It is the same for all workers, whatever their share.
+    """
+    chunks = transformed_chunks(files, transform)
     return float(np.mean(next(label.numpy() for _, label in chunks.take(1))))
 
 
-def choose_strategy() -> tf.distribute.Strategy:
-    """The distribution strategy that the machine asks for.
-
-    Returns:
-        Several workers where `TF_CONFIG` names them, several GPUs where there are, else the
-        default.
-    """
-    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
-    if sum(len(tasks) for tasks in cluster.values()) > 1:
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    if len(tf.config.list_physical_devices("GPU")) > 1:
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.get_strategy()
-
-
-def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes the model: the chief, or worker 0 where no chief is named."""
-    resolver = strategy.cluster_resolver
-    if resolver is None or not resolver.task_type:
-        return True
-    named = "chief" in resolver.cluster_spec().jobs
-    return resolver.task_type == "chief" or (
-        not named and resolver.task_type == "worker" and resolver.task_id == 0
+def work_done(
+    strategy: tf.distribute.Strategy, files: Sequence[str], rows: int, recorder: Recorder
+) -> tuple[Worker, ...]:
+    """What each worker had to do; all must call it."""
+    share = share_of(strategy)
+    mine = len(files_of(file_names(files), share))
+    rate = recorder.examples_per_second / share.count
+    return tuple(
+        Worker(Share(i, share.count).worker, int(files), int(rows), float(rate))
+        for i, (files, rows, rate) in enumerate(gather(strategy, [mine, rows, rate]))
     )
 
 
@@ -223,6 +292,8 @@ def checkpoint_folder(fn_args: FnArgs, training: Training) -> str:
         sorted(fn_args.eval_files),
         fn_args.transform_output,
         fn_args.train_steps,
+        fn_args.base_model,
+        fn_args.hyperparameters,
         training.to_config(),
     ]
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tfx import v1 as tfx
-from tfx.dsl.components.base.executor_spec import ExecutorSpec
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec, ExecutorSpec
 from tfx.proto import example_gen_pb2
 
 from data.query import render_splits
@@ -16,8 +16,10 @@ from data.table import TABLE
 from models.evaluation import eval_config
 from models.task import Training
 from pipeline.caching import code_fingerprint
+from pipeline.components import sharded_bigquery
 from pipeline.components.accepted_statistics import AcceptedStatistics
 from pipeline.components.anomaly_gate import AnomalyGate
+from pipeline.components.shards import to_config
 from pipeline.settings import Settings
 from report.component import TEMPLATES, Report
 from report.run_info import RunInfo
@@ -36,6 +38,7 @@ class Engines:
         metadata: How to connect to ML Metadata; None where the platform has its own.
         ingestion: Executor of BigQueryExampleGen; None for the stock one.
         ingestion_config: What that executor must know.
+        base_strategy: How a Resolver chooses the model that training goes on from.
         baseline_strategy: How the Resolver chooses the baseline.
         previous_strategy: How the Resolver chooses the statistics to compare with.
         trainer: The Trainer to use: where training runs is its executor's matter.
@@ -55,6 +58,7 @@ class Engines:
     metadata: Any = None
     ingestion: ExecutorSpec | None = None
     ingestion_config: example_gen_pb2.CustomConfig | None = None
+    base_strategy: type = tfx.dsl.experimental.LatestBlessedModelStrategy
     baseline_strategy: type = tfx.dsl.experimental.LatestBlessedModelStrategy
     previous_strategy: type = tfx.dsl.experimental.LatestArtifactStrategy
     trainer: type[tfx.components.Trainer] = tfx.components.Trainer
@@ -118,21 +122,22 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
     )
     transform.add_upstream_node(gate)
 
+    base_model = None
+    if settings.warm_start:
+        base_model = _blessed_model("BaseModel", engines.base_strategy)
+
     trainer = engines.trainer(
         run_fn="models.task.run_fn",
         examples=examples.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema.outputs["schema"],
+        base_model=base_model.outputs["model"] if base_model else None,
         train_args=tfx.proto.TrainArgs(splits=["train"], num_steps=settings.train_steps),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
         custom_config=_training(settings, engines).to_config() | dict(engines.training_config),
     )
 
-    baseline = tfx.dsl.Resolver(
-        strategy_class=engines.baseline_strategy,
-        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-    ).with_id("Baseline")
+    baseline = _blessed_model("Baseline", engines.baseline_strategy)
     baseline.add_upstream_node(trainer)
 
     evaluator = tfx.components.Evaluator(
@@ -152,8 +157,9 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
 
     components = [
         *(examples, statistics, previous, inferred_schema, schema, anomalies, gate, accepted),
-        *(transform, trainer, baseline, evaluator, pusher),
+        *(transform, base_model, trainer, baseline, evaluator, pusher),
     ]
+    components = [component for component in components if component is not None]
     report = Report(
         run_info=_run_info(settings, engines, components),
         metadata=engines.metadata,
@@ -169,6 +175,25 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         metadata_connection_config=engines.metadata,
         beam_pipeline_args=engines.beam_args,
     )
+
+
+def _blessed_model(name: str, strategy: type) -> tfx.dsl.Resolver:
+    """Looks for a model that an earlier run has blessed."""
+    return tfx.dsl.Resolver(
+        strategy_class=strategy,
+        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    ).with_id(name)
+
+
+def sharded_ingestion(shards: int) -> dict[str, Any]:
+    """How BigQueryExampleGen asks BigQuery: as TFX does, where it need not divide what it gets."""
+    if shards == 1:
+        return {}
+    return {
+        "ingestion": BeamExecutorSpec(sharded_bigquery.Executor),
+        "ingestion_config": to_config(shards),
+    }
 
 
 def to_folder(folder: str) -> dict[str, Any]:
@@ -228,4 +253,6 @@ def _training(settings: Settings, engines: Engines) -> Training:
         seed=settings.seed,
         code=code_fingerprint("models.task"),
         hyperparameters=settings.hyperparameters,
+        chosen=settings.chosen_hyperparameters,
+        mixed_precision=settings.mixed_precision,
     )

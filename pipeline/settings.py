@@ -7,6 +7,7 @@ the only place where such a choice has its default, its unit and its check. How 
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import os
 import re
@@ -31,12 +32,13 @@ PRODUCTION = "production"
 _UNIT = f", in {LABEL.unit}" if LABEL.unit else ""
 
 COMPONENTS = (
-    *("BigQueryExampleGen", "ImportSchemaGen", "StatisticsGen"),
+    *("BaseModel", "BigQueryExampleGen", "ImportSchemaGen", "StatisticsGen"),
     *("ExampleValidator", "PreviousStatistics", "SchemaGen", "AnomalyGate", "AcceptedStatistics"),
     *("Transform", "Trainer", "Baseline"),
     *("Evaluator", "Pusher", "Report"),
 )
-"""Of the pipeline, in the order in which they run; known without loading TFX."""
+"""Of the pipeline, in the order in which they run; known without loading TFX. A setting may leave
+some out, see `Settings.components`."""
 
 LONGEST_ROOT = 400
 """Bytes of the run root's path: SQLite opens no file whose path has more than 511."""
@@ -65,6 +67,14 @@ class Settings(Layered, QueryParameters):
         1.0, ge=1e-6, le=1, description=f"share of the {TABLE.rows} to use, the same ones each time"
     )
 
+    shards: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="files that each split is dealt out to, so that workers share them; by "
+        "default, as many as there are machines that train",
+    )
+
     train_steps: int = Field(
         1500, ge=1, le=100_000_000, description="steps of training, one batch each"
     )
@@ -75,7 +85,16 @@ class Settings(Layered, QueryParameters):
     cache_examples: bool = Field(
         True, description="keep the training examples in memory, about 200 bytes each"
     )
+    warm_start: bool = Field(
+        False,
+        description="go on from the last blessed model: its weights, hyperparameters and steps; a "
+        "schedule does so unless told not to",
+    )
     seed: int = Field(20_01, ge=0, lt=2**32, description="seed of weights and shuffling")
+
+    mixed_precision: bool = Field(
+        False, description="compute the deep half in bfloat16: for GPUs that are made for it"
+    )
 
     hidden_units: str = Field(
         ",".join(map(str, HYPERPARAMETERS.hidden_units)),
@@ -96,6 +115,12 @@ class Settings(Layered, QueryParameters):
         HYPERPARAMETERS.deep_learning_rate,
         gt=0,
         description="learning rate of the deep half at first; it falls to zero",
+    )
+    cross_share: float = Field(
+        HYPERPARAMETERS.cross_share,
+        gt=0,
+        le=1,
+        description="share of its buckets that each cross uses",
     )
     label_scale: float = Field(
         HYPERPARAMETERS.label_scale,
@@ -192,6 +217,18 @@ class Settings(Layered, QueryParameters):
         return self
 
     @property
+    def components(self) -> tuple[str, ...]:
+        """Those of the pipeline as it is set, in the order in which they run."""
+        left_out = () if self.warm_start else ("BaseModel",)
+        return tuple(name for name in COMPONENTS if name not in left_out)
+
+    @property
+    def chosen_hyperparameters(self) -> tuple[str, ...]:
+        """Names of those that the user has set, be it to what they are by default."""
+        names = (field.name for field in dataclasses.fields(Hyperparameters))
+        return tuple(name for name in names if name in self.model_fields_set)
+
+    @property
     def hyperparameters(self) -> Hyperparameters:
         """What shapes the network and how it learns."""
         return Hyperparameters(
@@ -201,6 +238,7 @@ class Settings(Layered, QueryParameters):
             wide_l2=self.wide_l2,
             deep_learning_rate=self.deep_learning_rate,
             label_scale=self.label_scale,
+            cross_share=self.cross_share,
         )
 
     @property
@@ -272,6 +310,9 @@ class LocalSettings(Settings):
 
     @model_validator(mode="after")
     def _check_ends(self) -> LocalSettings:
+        for name in filter(None, (self.from_, self.to)):
+            if name not in self.components:
+                raise ValueError(f"{name} is no part of the pipeline as it is set")
         first, last = self.from_ or COMPONENTS[0], self.to or COMPONENTS[-1]
         if COMPONENTS.index(first) > COMPONENTS.index(last):
             raise ValueError(f"from is {first}, which runs after {last}, and that is to")

@@ -102,7 +102,7 @@ class Report(BaseComponent):
         run_info: What the runner knows of the run.
         metadata: How to connect to ML Metadata; None where an executor may not.
         code: Fingerprint of the report's code; only TFX's cache reads it.
-        components: The components of the pipeline, among them all that make the parts of the page.
+        components: Those of the pipeline; a part of the page whose maker is not there is left out.
     """
 
     SPEC_CLASS = ReportSpec
@@ -125,6 +125,10 @@ class Report(BaseComponent):
                 metadata=connection,
                 code=code,
                 page=channel.Channel(type=HTML),
-                **{name: by_id[o.component].outputs[o.key] for name, o in PARTS.items()},
+                **{
+                    name: by_id[o.component].outputs[o.key]
+                    for name, o in PARTS.items()
+                    if o.component in by_id
+                },
             )
         )

@@ -189,7 +189,10 @@ def load_command(
             "Write one setting a line, such as train_steps = 500 or seed = 7.",
         ) from error
     fields = kind.model_fields.items()
-    settings = kind.model_construct(**{f.alias or name: getattr(read, name) for name, f in fields})
+    settings = kind.model_construct(
+        _fields_set=read.model_fields_set & kind.model_fields.keys(),
+        **{f.alias or name: getattr(read, name) for name, f in fields},
+    )
     return settings, command, getattr(read, command) if command else None
 
 

@@ -195,6 +195,8 @@ def show_summary(console: Console, summary: RunSummary) -> None:
         _line(console, "Examples", rows)
     if summary.anomalies is not None:
         _line(console, "Anomalies", "; ".join(summary.anomalies) or "none")
+    if summary.start:
+        _line(console, "Start", summary.start)
     if summary.overall is not None:
         _line(console, "Eval", _metrics(summary.overall, "value"))
         known = summary.overall.rmse.baseline is not None

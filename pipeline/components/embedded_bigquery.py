@@ -14,11 +14,11 @@ come. `tests/bigquery/` proves that both give the same Examples.
 from __future__ import annotations
 
 import errno
-import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 from absl import logging
-from google.protobuf import json_format, struct_pb2
 from tfx.components.example_gen import utils, write_split
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
@@ -40,6 +39,7 @@ from data.row_filters import what_took_all
 from data.source import Source, open_source
 from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
+from pipeline.components.shards import from_config, read_shards, to_config
 
 SHARD_ROWS = 1 << 17
 """Examples per file: about 5 MB compressed, and enough files for readers to work side by side."""
@@ -53,21 +53,21 @@ _GZIP = tf.io.TFRecordOptions("GZIP", compression_level=1)
 quarters of that size, at a third of the speed."""
 
 
-def custom_config(tables: Mapping[str, str], fingerprint: str) -> example_gen_pb2.CustomConfig:
+def custom_config(
+    tables: Mapping[str, str], fingerprint: str, shards: int = 1
+) -> example_gen_pb2.CustomConfig:
     """What `Executor` must know beyond the queries, where TFX's cache looks: in a property.
 
     Args:
         tables: For each BigQuery table in the queries, the path of its local source.
         fingerprint: Anything that changes when the data or the code that reads them does.
+        shards: Among how many files the Examples of a split are dealt out, in turn; each of them
+            is cut where it grows long.
 
     Returns:
         The component's `custom_config`.
     """
-    values = struct_pb2.Struct()
-    values.update({"tables": dict(tables), "fingerprint": fingerprint})
-    config = example_gen_pb2.CustomConfig()
-    config.custom_config.Pack(values)
-    return config
+    return to_config(shards, tables=dict(tables), fingerprint=fingerprint)
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -107,10 +107,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         artifact.split_names = artifact_utils.encode_split_names(
             utils.generate_output_split_names(inputs, outputs)
         )
+        shards = read_shards(exec_properties)
         with _open_warehouse(exec_properties) as warehouse:
             for split in inputs.splits:
                 folder = Path(artifact_utils.get_split_uri([artifact], split.name))
-                if not _write_split(warehouse, split.pattern, folder, split.name):
+                if not _write_split(warehouse, split.pattern, folder, split.name, shards):
                     raise _empty(split, warehouse, _sources(exec_properties))
         examples_utils.set_payload_format(artifact, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(
@@ -161,7 +162,7 @@ def _as_lists(values: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(starts, values.drop_null())
 
 
-def _write_split(warehouse: Warehouse, query: str, folder: Path, name: str) -> int:
+def _write_split(warehouse: Warehouse, query: str, folder: Path, name: str, shards: int) -> int:
     """Writes a split's shards, under names that readers do not see until all are there.
 
     Returns:
@@ -173,9 +174,10 @@ def _write_split(warehouse: Warehouse, query: str, folder: Path, name: str) -> i
     rows = 0
     try:
         records = encode(warehouse.query(query, shuffle_seed=SHUFFLE_SEED))
-        for shard in _shards(records):
-            parts.append(folder / f".part-{len(parts):05d}")
-            rows += _write_shard(parts[-1], shard)
+        for chapter in _chapters(records, shards * SHARD_ROWS):
+            written = [folder / f".part-{len(parts) + i:05d}" for i in range(shards)]
+            parts += written
+            rows += _write_chapter(written, chapter, rows)
             pace = rows / (time.monotonic() - started)
             logging.info("Split %s: %s examples so far, %s/s.", name, f"{rows:,}", f"{pace:,.0f}")
         for index, part in enumerate(parts):
@@ -194,44 +196,45 @@ def _write_split(warehouse: Warehouse, query: str, folder: Path, name: str) -> i
     return rows
 
 
-def _shards(batches: Iterator[list[bytes]]) -> Iterator[Iterator[list[bytes]]]:
-    """Cuts batches into shards of about `SHARD_ROWS`; use each up before asking for the next."""
+def _chapters(batches: Iterator[list[bytes]], rows: int) -> Iterator[Iterator[list[bytes]]]:
+    """Cuts batches into chapters of about `rows`; use each up before asking for the next."""
     for first in batches:
 
-        def shard(batch: list[bytes] = first) -> Iterator[list[bytes]]:
-            rows = len(batch)
+        def chapter(batch: list[bytes] = first) -> Iterator[list[bytes]]:
+            seen = len(batch)
             yield batch
-            while rows < SHARD_ROWS and (more := next(batches, None)):
-                rows += len(more)
+            while seen < rows and (more := next(batches, None)):
+                seen += len(more)
                 yield more
 
-        yield shard()
+        yield chapter()
 
 
-def _write_shard(path: Path, batches: Iterator[list[bytes]]) -> int:
+def _write_chapter(paths: Sequence[Path], batches: Iterator[list[bytes]], before: int) -> int:
+    """Deals Examples out to files, in turn, going on where those `before` have ended.
+
+    Returns:
+        The number of Examples.
+    """
     rows = 0
-    with tf.io.TFRecordWriter(os.fspath(path), _GZIP) as writer:
+    with ExitStack() as stack:
+        writers = [stack.enter_context(tf.io.TFRecordWriter(str(p), _GZIP)) for p in paths]
         for batch in batches:
-            for record in batch:
-                writer.write(record)
+            for index, writer in enumerate(writers):
+                for record in batch[(index - before - rows) % len(writers) :: len(writers)]:
+                    writer.write(record)
             rows += len(batch)
     return rows
 
 
 def _sources(exec_properties: Mapping[str, Any]) -> dict[str, Source]:
-    config, values = example_gen_pb2.CustomConfig(), struct_pb2.Struct()
-    text = exec_properties.get(standard_component_specs.CUSTOM_CONFIG_KEY)
-    if text:
-        proto_utils.json_to_proto(text, config)
-    if not config.custom_config.Unpack(values) or "tables" not in values:
+    values = from_config(exec_properties)
+    if "tables" not in values:
         raise UserError(
             "The embedded warehouse was told of no tables.",
             "Give BigQueryExampleGen what custom_config of its module returns.",
         )
-    return {
-        name: open_source(path)
-        for name, path in json_format.MessageToDict(values)["tables"].items()
-    }
+    return {name: open_source(path) for name, path in values["tables"].items()}
 
 
 def _open_warehouse(exec_properties: Mapping[str, Any]) -> Warehouse:

@@ -13,7 +13,7 @@ from pipeline.beam import in_process
 from pipeline.caching import code_fingerprint, name_by_content
 from pipeline.components import embedded_bigquery, whole_pusher
 from pipeline.components.resolvers import OtherAcceptedStrategy, OtherBlessedModelStrategy
-from pipeline.pipeline import Engines, to_folder
+from pipeline.pipeline import Engines, sharded_ingestion, to_folder
 from pipeline.settings import BIGQUERY, ROOT, LocalSettings
 from report.runs.metadata_file import connection_config
 
@@ -45,7 +45,12 @@ def local_engines(settings: LocalSettings) -> Engines:
     if settings.source == BIGQUERY:
         bigquery = [f"--project={settings.project}", f"--temp_location={settings.bigquery_temp}"]
         source = f"BigQuery, table {settings.table}"
-        return Engines(**common, beam_args=beam_args + bigquery, source=source)
+        return Engines(
+            **common,
+            **sharded_ingestion(settings.shards or 1),
+            beam_args=beam_args + bigquery,
+            source=source,
+        )
     path = settings.source_path
     fingerprint = open_source(str(path)).fingerprint()
     return Engines(
@@ -57,6 +62,7 @@ def local_engines(settings: LocalSettings) -> Engines:
         ingestion_config=embedded_bigquery.custom_config(
             {settings.table: str(path)},
             fingerprint=fingerprint + code_fingerprint("pipeline.components.embedded_bigquery"),
+            shards=settings.shards or 1,
         ),
     )
 

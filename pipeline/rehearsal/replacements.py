@@ -18,6 +18,7 @@ from pipeline.caching import code_fingerprint
 from pipeline.vertex.task_order import all_tasks
 
 BIGQUERY_EXECUTOR = "tfx.extensions.google_cloud_big_query.example_gen.executor.Executor"
+SHARDED_EXECUTOR = "pipeline.components.sharded_bigquery.Executor"
 EMBEDDED_EXECUTOR = "pipeline.components.embedded_bigquery.Executor"
 VERTEX_TRAINER = "ai_platform_training_args"
 VERTEX_PUSHER = "ai_platform_serving_args"
@@ -58,7 +59,7 @@ REPLACED = (
     Replacement(
         "BigQuery",
         f"the embedded warehouse on a local file ({EMBEDDED_EXECUTOR}); the same queries",
-        lambda job: any(_value(a, _CLASS) == BIGQUERY_EXECUTOR for a in _all_arguments(job)),
+        lambda job: any(_asks_bigquery(arguments) for arguments in _all_arguments(job)),
     ),
     Replacement(
         "Dataflow",
@@ -113,7 +114,7 @@ def replaced(job: Json, source: str, setup_file: Path) -> dict[str, Any]:
         component = spec["components"][task["componentRef"]["name"]]
         executor = spec["deploymentSpec"]["executors"].get(component.get("executorLabel"), {})
         arguments = executor.get("container", {}).get("args", [])
-        if _value(arguments, _CLASS) == BIGQUERY_EXECUTOR:
+        if _asks_bigquery(arguments):
             arguments[arguments.index(_CLASS) + 1] = EMBEDDED_EXECUTOR
             _embed(task, component, source)
     return job
@@ -139,11 +140,14 @@ def _embed(task: dict[str, Any], component: dict[str, Any], source: str) -> None
     from tfx.utils import proto_utils
 
     from pipeline.components.embedded_bigquery import custom_config
+    from pipeline.components.shards import read_shards
 
+    given = parameters.get("custom_config", {}).get("runtimeValue", {}).get("constant")
     config = custom_config(
         {tables.pop(): source},
         fingerprint=opened.fingerprint()
         + code_fingerprint("pipeline.components.embedded_bigquery"),
+        shards=read_shards({"custom_config": given}),
     )
     component["inputDefinitions"]["parameters"]["custom_config"] = {"parameterType": "STRING"}
     parameters["custom_config"] = {"runtimeValue": {"constant": proto_utils.proto_to_json(config)}}
@@ -160,6 +164,10 @@ def _beam_in_process(arguments: Sequence[str], setup_file: Path) -> list[str]:
             flags += [argument, next(rest, "")]
     beam = in_process(setup_file) if len(flags) < len(arguments) else []
     return flags + beam
+
+
+def _asks_bigquery(arguments: Sequence[str]) -> bool:
+    return _value(arguments, _CLASS) in (BIGQUERY_EXECUTOR, SHARDED_EXECUTOR)
 
 
 def _containers(job: Json) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 from tfx import v1 as tfx
 
 from pipeline.caching import name_by_content
-from pipeline.pipeline import Engines, to_folder
+from pipeline.pipeline import Engines, sharded_ingestion, to_folder
 from pipeline.vertex.trainer import Trainer, training_config
 from pipeline.vertex.vertex_settings import VertexSettings
 
@@ -28,7 +28,9 @@ def vertex_engines(settings: VertexSettings, table_state: str = "") -> Engines:
         UserError: If the schema file holds none.
     """
     pusher, destination = _PUSHERS[settings.push_to]
+    machines = settings.all_scales[settings.scale].machines
     return Engines(
+        **sharded_ingestion(settings.shards or machines),
         pipeline_root=settings.artifact_root,
         schema_file=schema_uri(settings),
         checkpoint_root=f"{settings.run_root}/checkpoints",

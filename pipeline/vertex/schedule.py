@@ -90,6 +90,9 @@ def _create(
             f"Delete it first with 'vertex_runner.py schedule delete {options.name}', "
             "or choose another name.",
         )
+    if "warm_start" not in settings.model_fields_set:
+        # Fresh rows each time: a run goes on from what the one before has learned.
+        settings = settings.model_copy(update={"warm_start": True})
     job = pipeline_job(settings)
     upload_schema(settings, cloud)
     schedule = Schedule(

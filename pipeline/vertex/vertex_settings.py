@@ -151,6 +151,17 @@ class VertexSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _check_batch(self) -> VertexSettings:
+        scale = self.all_scales[self.scale]
+        count = scale.machines * max(scale.accelerator_count, 1)
+        if self.batch_size % count:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, which scale {self.scale!r} can't divide evenly "
+                f"among its {count} replicas"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_bounds(self) -> VertexSettings:
         for low, high in (
             ("dataflow_workers", "dataflow_max_workers"),

@@ -168,7 +168,15 @@ def _training_settings(history: History) -> dict[str, str]:
         "seed": str(history.seed),
         "parameters of the wide half": formatting.count(history.parameters.wide),
         "parameters of the deep half": formatting.count(history.parameters.deep),
-    } | {name.replace("_", " "): str(value) for name, value in history.hyperparameters.items()}
+    } | {
+        name.replace("_", " "): _hyperparameter(value, history.sources.get(name))
+        for name, value in history.hyperparameters.items()
+    }
+
+
+def _hyperparameter(value: object, source: str | None) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return f"{text} ({source})" if source else text
 
 
 def _paired(

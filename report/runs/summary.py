@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from models import history
 from report.collect.run_artifacts import RunArtifacts
 from report.facts import Slice
 
@@ -25,6 +26,7 @@ class RunSummary:
         pushed_to: Folder of the pushed version.
         training_log: Folder of the TensorBoard log.
         page: Its page.
+        start: Where training started, if there was a model that it was to go on from.
     """
 
     rows: dict[str, int]
@@ -35,6 +37,7 @@ class RunSummary:
     pushed_to: str | None
     training_log: str | None
     page: str
+    start: str | None = None
 
 
 def summarise(run: RunArtifacts, page: str) -> RunSummary:
@@ -54,4 +57,14 @@ def summarise(run: RunArtifacts, page: str) -> RunSummary:
         pushed_to=pushed_to(run),
         training_log=run.training.uri if run.training else None,
         page=page,
+        start=_start(history.read(run.training.uri)) if run.training else None,
     )
+
+
+def _start(training: history.History) -> str | None:
+    if training.base is None:
+        return None
+    if training.base.differences:
+        differences = "; ".join(training.base.differences)
+        return f"cold, as the last blessed model does not fit: {differences}"
+    return f"warm, from step {training.base.step:,} of the last blessed model"

@@ -46,7 +46,7 @@ def stages(chosen: Mapping[str, str] = HERE) -> dict[str, Stage]:
     for kind, text in _instructions((CHECKOUT / "Dockerfile").read_text(encoding="utf-8")):
         if kind == "ARG" and stage is None:
             name, _, default = text.partition("=")
-            arguments[name] = chosen.get(name, default)
+            arguments[name] = chosen.get(name, _filled(default, arguments))
         elif kind == "FROM":
             base, _, name = _filled(text, arguments).partition(" AS ")
             stage = Stage(name or "final", base)

@@ -8,9 +8,11 @@ import re
 import pytest
 from checkout import Ended, Project
 
-from pipeline.settings import COMPONENTS
+from pipeline.settings import load_settings
 
 pytestmark = pytest.mark.slow
+
+COMPONENTS = load_settings().components
 
 LOOK_UPS = {"PreviousStatistics", "Baseline"}
 """Not components, so TFX never caches them."""
@@ -133,6 +135,22 @@ def test_an_edit_of_the_query_re_runs_all_and_a_bad_model_is_not_pushed(
     assert re.search(r"all examples: RMSE is \d\.\d+ lb; 0\.300 is allowed", ended.out)
     assert "Pushed to" not in ended.out
     assert ended.err == ""
+
+
+def test_a_warm_start_goes_on_from_the_last_blessed_model(project: Project, first: Ended):
+    ended = project.run("--warm-start", "--train-steps", "30", "--to", "Trainer")
+    assert ended.status == 0, ended.out
+    assert "BaseModel: done" in ended.out
+    assert re.match(r"warm, from step \d+ of the last blessed model", summary(ended, "Start"))
+    assert executed(project) - LOOK_UPS - {"BaseModel"} == {"Trainer"}
+    assert re.search(
+        r"Training goes on from step \d+ of .*/Format-Serving", project.log.read_text()
+    )
+    records = project.root.glob("pipeline/Trainer/model_run/*/training.json")
+    latest = max(records, key=lambda record: int(record.parent.name))
+    base = json.loads(latest.read_text())["base"]
+    assert base["carried"]
+    assert not base["differences"]
 
 
 def test_from_reuses_what_was_made_before(project: Project, first: Ended):

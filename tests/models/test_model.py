@@ -192,3 +192,21 @@ def test_a_trained_model_beats_the_mean_on_births_it_has_not_seen(model, example
     assert error < 0.9 * labels.std()
     # The few weights well under the mean are what it is for.
     assert np.corrcoef(predictions, labels)[0, 1] > 0.4
+
+
+def test_crosses_may_use_a_share_of_their_buckets(transform, transformed):
+    sizes, fewer = input_sizes(transform), input_sizes(transform, 0.1)
+    assert {n for n in sizes if fewer[n] < sizes[n]} == {cross.name for cross in CROSSES}
+    model = wide_and_deep(fewer, 7.2, 10, HYPERPARAMETERS)
+    (weights,) = model.linear_model.get_weights()
+    assert len(weights) == sum(fewer.values())
+    # The bucket is folded: one that is a multiple of the used ones further has the same weight.
+    model.linear_model.set_weights([np.arange(len(weights), dtype=np.float32)[:, None]])
+    name, rows = CROSSES[0].name, 4
+    features = {n: v[:rows] for n, v in transformed.items() if n != LABEL.name}
+    further = features | {name: (features[name] + fewer[name]) % sizes[name]}
+    here, there = (
+        model.linear_model({n: tf.constant(v) for n, v in given.items()})
+        for given in (features, further)
+    )
+    np.testing.assert_allclose(here, there)

@@ -14,7 +14,7 @@ from tfx.proto import example_gen_pb2
 from tfx.proto.orchestration import pipeline_pb2
 
 from pipeline.pipeline import Engines, create_pipeline, to_folder
-from pipeline.settings import COMPONENTS, load_settings
+from pipeline.settings import load_settings
 
 PROJECT = Path(__file__).parents[2]
 
@@ -76,7 +76,23 @@ def parameter(node: pipeline_pb2.PipelineNode, name: str) -> str:
 
 def test_nodes_and_edges(nodes: dict[str, pipeline_pb2.PipelineNode]):
     assert {name: set(node.upstream_nodes) for name, node in nodes.items()} == EDGES
-    assert tuple(nodes) == COMPONENTS
+    assert tuple(nodes) == load_settings().components
+
+
+def test_a_warm_start_begins_with_the_last_blessed_model(
+    nodes: dict[str, pipeline_pb2.PipelineNode], tmp_path: Path
+):
+    assert "base_model" not in nodes["Trainer"].inputs.inputs
+    ir = compiled(tmp_path, "--warm-start")
+    warm = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
+    assert tuple(warm) == load_settings(["--warm-start"]).components
+    (channel,) = warm["Trainer"].inputs.inputs["base_model"].channels
+    assert channel.producer_node_query.id == "BaseModel"
+    upstream = {name: set(node.upstream_nodes) for name, node in warm.items()}
+    assert upstream == EDGES | {
+        "BaseModel": set(),
+        "Trainer": EDGES["Trainer"] | {"BaseModel"},
+    }
 
 
 def test_the_gate_stands_before_all_training(nodes: dict[str, pipeline_pb2.PipelineNode]):

@@ -111,7 +111,7 @@ def test_home_is_expanded(empty_folder: Path, monkeypatch: pytest.MonkeyPatch):
         (["--bigquery-temp", "/tmp"], "bigquery_temp", "'/tmp'", "start with gs://"),
         (["--seed", str(2**32)], "seed", f"'{2**32}'", f"less than {2**32}"),
         (["--from", "Trainr"], "from", "'Trainr'", "is Trainer meant?"),
-        (["--to", "x"], "to", "'x'", "they are BigQueryExampleGen, "),
+        (["--to", "x"], "to", "'x'", "they are BaseModel, BigQueryExampleGen, "),
         (["--run-root", "runs[1]"], "run_root", "'runs[1]'", "with '[' in its name"),
         (["--run-root", "a\\b"], "run_root", "'a\\\\b'", "with '\\\\' in its name"),
         (["--run-root", "a\nb"], "run_root", "'a\\nb'", "with '\\n' in its name"),

@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 from models.declaration import Bounds, Label
-from models.history import History, Parameters, Record
+from models.history import Ancestor, Base, Carried, History, Parameters, Record, Worker
 from report.facts import (
     Artifact,
     Coverage,
@@ -287,6 +287,15 @@ def _training() -> History:
         ),
         parameters=Parameters(wide=24_000, deep=3_000),
         hyperparameters={"hidden_units": [64, 32]},
+        sources={"hidden_units": "of the base model"},
+        base=Base(
+            lineage=(
+                Ancestor(f"runs/pipeline/Trainer/model/3/{QUOTES}", 1_500, 1.071),
+                Ancestor("runs/pipeline/Trainer/model/8", 400, None),
+            ),
+            carried=(Carried("mother_race", 3, 4), Carried("mother_age_quantile", 8, 10)),
+        ),
+        workers=(Worker("chief", 2, 37_356, 95_602.0), Worker("worker 1", 2, 37_356, 95_602.0)),
     )
 
 

@@ -53,7 +53,8 @@ def progress(history: History, wording: Wording) -> tuple[Figure, Figure]:
 
 def rate(history: History) -> Figure:
     """Examples a second, by step."""
-    rows = [{"step": r.step, "rate": r.examples_per_second} for r in history.records]
+    # Of step 0 of a warm start there is no rate: nothing was trained yet.
+    rows = [{"step": r.step, "rate": r.examples_per_second} for r in history.records if r.step]
     base = chart(rows)
     x, y = _steps(), alt.Y("rate:Q", axis=number_axis("examples/s", ticks=4, grid=True))
     return figure(
@@ -120,6 +121,7 @@ def _curve(
         {"step": step, "split": split, "value": value}
         for step, *both in points
         for split, value in zip(_SPLITS, both, strict=True)
+        if step or split == "eval"  # Of step 0 of a warm start there is no more.
     ]
     x = _steps()
     y = alt.Y("value:Q", scale=alt.Scale(zero=False), axis=number_axis(unit, ticks=5, grid=True))

@@ -219,6 +219,12 @@ def test_the_summary_of_a_model_that_is_not_blessed():
     assert "month: found 13" in said
 
 
+def test_the_summary_tells_where_training_started():
+    shown = console()
+    show_summary(shown, dataclasses.replace(GOOD, pushed_to=None, start="cold, as it must"))
+    assert "  Start       cold, as it must\n  Eval" in text(shown)
+
+
 def test_the_summary_of_a_partial_run_tells_what_there_is():
     shown = console()
     show_summary(shown, RunSummary({"train": 3}, None, None, None, (), None, None, "1.html"))

@@ -191,6 +191,21 @@ def test_shards_hold_everything_once_in_the_same_order_each_time(births, tmp_pat
     assert examples(several, "train") == examples(one, "train")
 
 
+def test_shards_of_workers_are_even_and_hold_everything_once(births, tmp_path, monkeypatch):
+    one = execute(tmp_path / "one", births, train=query("train"))
+    monkeypatch.setattr(embedded_bigquery, "SHARD_ROWS", 300)
+    monkeypatch.setattr("data.warehouse.BATCH_ROWS", 100)
+    config = custom_config({TABLE.name: str(births)}, "key", shards=3)
+    shared = execute(tmp_path / "shared", births, config=config, train=query("train"))
+    names = files(shared, "train")
+    assert len(names) % 3 == 0
+    assert sorted(examples(shared, "train")) == sorted(examples(one, "train"))
+    # A worker reads every third file: whatever their number, each has the same rows to read.
+    records = [sum(1 for _ in tf.data.TFRecordDataset(name, "GZIP")) for name in names]
+    rows = [sum(records[i::3]) for i in range(3)]
+    assert max(rows) - min(rows) <= 1
+
+
 def test_a_run_of_examples_mixes_months(births, tmp_path):
     records = examples(execute(tmp_path, births, train=query("train")), "train")[:256]
     months = {

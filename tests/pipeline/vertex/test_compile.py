@@ -22,6 +22,7 @@ from tfx.orchestration.kubeflow.v2.container import (
     kubeflow_v2_run_executor,
 )
 
+from pipeline.components.shards import read_shards
 from pipeline.vertex.commands import main
 from pipeline.vertex.compile import Job, compile_job, tasks_in_order, to_text
 from pipeline.vertex.entry_point import register_artifacts
@@ -153,6 +154,20 @@ def test_bigquery_is_asked_by_the_stock_executor(vertex_settings: Load):
     assert "bigquery-public-data.samples.natality" in parameter(
         job, "BigQueryExampleGen", "input_config"
     )
+
+
+def test_examples_are_dealt_out_to_as_many_files_as_machines_train(vertex_settings: Load):
+    def shards(*flags: str) -> tuple[bool, int]:
+        job = compile_job(vertex_settings(*flags))
+        arguments = containers(job)["BigQueryExampleGen"]["args"]
+        ours = "pipeline.components.sharded_bigquery.Executor" in arguments
+        parameters = job["pipelineSpec"]["root"]["dag"]["tasks"]["BigQueryExampleGen"]["inputs"]
+        config = parameters["parameters"].get("custom_config", {}).get("runtimeValue", {})
+        return ours, read_shards({"custom_config": config.get("constant")})
+
+    assert shards("--scale", "basic") == (False, 1)
+    assert shards("--scale", "multi_worker") == (True, 4)
+    assert shards("--scale", "multi_worker", "--shards", "8") == (True, 8)
 
 
 GPU = {"accelerator_type": "NVIDIA_L4", "accelerator_count": 1}

@@ -34,6 +34,7 @@ DIFFERENT = {
 
 RESOLVERS = {
     "Baseline": ("Baseline-model-resolver", "Baseline-model-blessing-resolver"),
+    "BaseModel": ("BaseModel-model-resolver", "BaseModel-model-blessing-resolver"),
 }
 """Nodes that Vertex AI runs as several tasks."""
 
@@ -56,7 +57,7 @@ class _Compiled(tfx_runner.IrBasedRunner):
 
 @pytest.fixture
 def local() -> dict[str, pipeline_pb2.PipelineNode]:
-    settings = load_settings()
+    settings = load_settings(["--warm-start"])
     return _Compiled().of(create_pipeline(settings, local_engines(settings)))
 
 
@@ -64,7 +65,7 @@ def local() -> dict[str, pipeline_pb2.PipelineNode]:
 def vertex(
     vertex_settings: Callable[..., VertexSettings],
 ) -> dict[str, pipeline_pb2.PipelineNode]:
-    settings = vertex_settings()
+    settings = vertex_settings("--warm-start")
     return _Compiled().of(create_pipeline(settings, vertex_engines(settings)))
 
 
@@ -104,7 +105,7 @@ def test_what_vertex_runs_has_the_same_edges(
     local: dict[str, pipeline_pb2.PipelineNode], vertex_settings: Callable[..., VertexSettings]
 ):
     node_of = {task: node for node, tasks in RESOLVERS.items() for task in tasks}
-    tasks = tasks_in_order(compile_job(vertex_settings())["pipelineSpec"])
+    tasks = tasks_in_order(compile_job(vertex_settings("--warm-start"))["pipelineSpec"])
     there = {
         (node_of.get(task, task), node_of.get(before, before))
         for task, waits in tasks.items()

@@ -51,8 +51,9 @@ def test_a_schedule_is_created_with_the_run_that_submit_would_start(
     google.on(f"POST /v1/{PARENT}/pipelineJobs", lambda r: r.body)
     when = ["--cron", "0 6 * * 1", "--time-zone", "Europe/Berlin", "--max-concurrent-runs", "2"]
     assert main([*online, "schedule", "create", "weekly", *when]) == 0
-    # Rows are read anew in each: what the table is by then is not known now.
-    assert main([*online, "submit"]) == 0
+    # Rows are read anew in each: what the table is by then is not known now. A schedule goes on
+    # from the last blessed model; a run does not, unless told to.
+    assert main([*online, "--warm-start", "submit"]) == 0
     (created,) = google.asked(f"POST {SCHEDULES}")
     (run,) = google.asked(f"POST /v1/{PARENT}/pipelineJobs")
     assert created.body == {
@@ -65,6 +66,17 @@ def test_a_schedule_is_created_with_the_run_that_submit_would_start(
     out = capfd.readouterr().out
     assert "weekly runs at CRON_TZ=Europe/Berlin 0 6 * * 1" in out
     assert out.count("  next: Mon ") == 3
+
+
+def test_a_schedule_that_is_told_not_to_starts_cold(google: GoogleCloud, online: tuple[str, ...]):
+    there(google)
+    google.on(f"POST {SCHEDULES}", lambda r: {**r.body, "name": f"{PARENT}/schedules/7"})
+    cold = [*online, "--no-warm-start", "schedule", "create", "weekly", "--cron", "0 6 * * 1"]
+    assert main(cold) == 0
+    (created,) = google.asked(f"POST {SCHEDULES}")
+    tasks = created.body["createPipelineJobRequest"]["pipelineJob"]["pipelineSpec"]["root"]["dag"]
+    assert "Trainer" in tasks["tasks"]
+    assert not [task for task in tasks["tasks"] if task.startswith("BaseModel")]
 
 
 def test_no_second_schedule_of_a_name_is_created(

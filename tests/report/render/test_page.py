@@ -7,6 +7,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from typing import Any
 
 import example_facts
 import pytest
@@ -41,7 +42,7 @@ def _main(markup: str) -> str:
     return markup.split("</style>")[1]
 
 
-def _specs(page: str) -> dict[str, dict[str, object]]:
+def _specs(page: str) -> dict[str, dict[str, Any]]:
     """Specifications of the charts by the figure's id."""
     found = re.findall(
         r'<figure class="chart" id="([^"]+)">.*?<script type="application/json">(.*?)</script>',
@@ -260,3 +261,21 @@ def test_comparison_shows_what_differs() -> None:
 def test_runs_without_metrics_can_be_compared() -> None:
     page = render_comparison(example_facts.stopped(), example_facts.nothing())
     assert "Neither run got to the evaluation" in _text(page, "metrics")
+
+
+def test_a_warm_start_tells_its_lineage_and_workers_their_rows(page: str) -> None:
+    told = _text(page, "training")
+    assert "went on from step 1,900" in told
+    assert "runs/pipeline/Trainer/model/8 400" in told
+    assert "mother_race 4 3" in told
+    assert "64, 32 (of the base model)" in told
+    assert "worker 1 2 37,356 95,602" in told
+
+
+def test_a_base_model_that_did_not_fit_says_why() -> None:
+    facts = example_facts.rich()
+    assert facts.training
+    assert facts.training.base
+    base = replace(facts.training.base, differences=("its hidden_units is 8, not 64,32",))
+    told = _text(render(replace(facts, training=replace(facts.training, base=base))), "training")
+    assert "does not fit: its hidden_units is 8, not 64,32. So training started cold." in told

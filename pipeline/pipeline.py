@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -14,12 +14,14 @@ from tfx.proto import example_gen_pb2
 from data.query import render_splits
 from data.table import TABLE
 from models.evaluation import eval_config
+from models.search import Search
 from models.task import Training
 from pipeline.caching import code_fingerprint
 from pipeline.components import sharded_bigquery
 from pipeline.components.accepted_statistics import AcceptedStatistics
 from pipeline.components.anomaly_gate import AnomalyGate
 from pipeline.components.shards import to_config
+from pipeline.components.tuner import Tuner
 from pipeline.settings import Settings
 from report.component import TEMPLATES, Report
 from report.run_info import RunInfo
@@ -41,6 +43,7 @@ class Engines:
         base_strategy: How a Resolver chooses the model that training goes on from.
         baseline_strategy: How the Resolver chooses the baseline.
         previous_strategy: How the Resolver chooses the statistics to compare with.
+        tuned_strategy: How a Resolver chooses the hyperparameters that an earlier run has found.
         trainer: The Trainer to use: where training runs is its executor's matter.
         training_config: What that executor must know.
         pusher: The Pusher to use.
@@ -61,6 +64,7 @@ class Engines:
     base_strategy: type = tfx.dsl.experimental.LatestBlessedModelStrategy
     baseline_strategy: type = tfx.dsl.experimental.LatestBlessedModelStrategy
     previous_strategy: type = tfx.dsl.experimental.LatestArtifactStrategy
+    tuned_strategy: type = tfx.dsl.experimental.LatestArtifactStrategy
     trainer: type[tfx.components.Trainer] = tfx.components.Trainer
     training_config: Mapping[str, Any] = MappingProxyType({})
     pusher: type[tfx.components.Pusher] = tfx.components.Pusher
@@ -122,6 +126,26 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
     )
     transform.add_upstream_node(gate)
 
+    if settings.tune_trials:
+        tuner = Tuner(
+            tuner_fn="models.tuning.tuner_fn",
+            examples=examples.outputs["examples"],
+            transform_graph=transform.outputs["transform_graph"],
+            schema=schema.outputs["schema"],
+            train_args=tfx.proto.TrainArgs(
+                splits=["train"], num_steps=settings.tune_steps or settings.train_steps
+            ),
+            eval_args=tfx.proto.EvalArgs(splits=["eval"]),
+            custom_config=_search(settings, engines).to_config(),
+        )
+        hyperparameters = tuner.outputs["best_hyperparameters"]
+    else:
+        tuner = tfx.dsl.Resolver(
+            strategy_class=engines.tuned_strategy,
+            hyperparameters=tfx.dsl.Channel(type=tfx.types.standard_artifacts.HyperParameters),
+        ).with_id("TunedHyperparameters")
+        hyperparameters = tuner.outputs["hyperparameters"]
+
     base_model = None
     if settings.warm_start:
         base_model = _blessed_model("BaseModel", engines.base_strategy)
@@ -131,6 +155,7 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         examples=examples.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema.outputs["schema"],
+        hyperparameters=hyperparameters,
         base_model=base_model.outputs["model"] if base_model else None,
         train_args=tfx.proto.TrainArgs(splits=["train"], num_steps=settings.train_steps),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
@@ -157,7 +182,7 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
 
     components = [
         *(examples, statistics, previous, inferred_schema, schema, anomalies, gate, accepted),
-        *(transform, base_model, trainer, baseline, evaluator, pusher),
+        *(transform, tuner, base_model, trainer, baseline, evaluator, pusher),
     ]
     components = [component for component in components if component is not None]
     report = Report(
@@ -242,6 +267,11 @@ def _a_query_per_split(settings: Settings, table_state: str) -> example_gen_pb2.
             for split, query in queries.items()
         ]
     )
+
+
+def _search(settings: Settings, engines: Engines) -> Search:
+    training = replace(_training(settings, engines), code=code_fingerprint("models.tuning"))
+    return Search(settings.tune_trials, settings.tune_processes, training)
 
 
 def _training(settings: Settings, engines: Engines) -> Training:

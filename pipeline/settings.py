@@ -32,9 +32,9 @@ PRODUCTION = "production"
 _UNIT = f", in {LABEL.unit}" if LABEL.unit else ""
 
 COMPONENTS = (
-    *("BaseModel", "BigQueryExampleGen", "ImportSchemaGen", "StatisticsGen"),
-    *("ExampleValidator", "PreviousStatistics", "SchemaGen", "AnomalyGate", "AcceptedStatistics"),
-    *("Transform", "Trainer", "Baseline"),
+    *("BaseModel", "BigQueryExampleGen", "ImportSchemaGen", "TunedHyperparameters"),
+    *("StatisticsGen", "ExampleValidator", "PreviousStatistics", "SchemaGen", "AnomalyGate"),
+    *("AcceptedStatistics", "Transform", "Tuner", "Trainer", "Baseline"),
     *("Evaluator", "Pusher", "Report"),
 )
 """Of the pipeline, in the order in which they run; known without loading TFX. A setting may leave
@@ -92,6 +92,17 @@ class Settings(Layered, QueryParameters):
     )
     seed: int = Field(20_01, ge=0, lt=2**32, description="seed of weights and shuffling")
 
+    tune_trials: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="sets of hyperparameters to try before training; with none, what was found "
+        "last is used",
+    )
+    tune_processes: int = Field(2, ge=1, le=1000, description="how many are tried at a time")
+    tune_steps: int | None = Field(
+        None, ge=1, description="steps of each trial; by default, those of training"
+    )
     mixed_precision: bool = Field(
         False, description="compute the deep half in bfloat16: for GPUs that are made for it"
     )
@@ -219,7 +230,8 @@ class Settings(Layered, QueryParameters):
     @property
     def components(self) -> tuple[str, ...]:
         """Those of the pipeline as it is set, in the order in which they run."""
-        left_out = () if self.warm_start else ("BaseModel",)
+        left_out = ["TunedHyperparameters" if self.tune_trials else "Tuner"]
+        left_out += [] if self.warm_start else ["BaseModel"]
         return tuple(name for name in COMPONENTS if name not in left_out)
 
     @property

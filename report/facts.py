@@ -403,6 +403,21 @@ class Lineage:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """A training with hyperparameters that tuning tried.
+
+    Attributes:
+        number: In the order in which they were begun.
+        rmse: Its least RMSE on the eval split.
+        hyperparameters: By name, as KerasTuner has them.
+    """
+
+    number: int
+    rmse: float
+    hyperparameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything one page says.
 
@@ -421,6 +436,7 @@ class Facts:
         versions: Of Python and packages, by name.
         coverage: Section 3, second half; None without a test split, or of a model without
             intervals.
+        trials: What tuning tried in this run; in section 5.
     """
 
     run_id: str
@@ -436,3 +452,4 @@ class Facts:
     lineage: Lineage
     versions: dict[str, str]
     coverage: Coverage | None = None
+    trials: tuple[Trial, ...] = ()

@@ -1,4 +1,4 @@
-"""Which earlier model and statistics a run is compared with on a laptop."""
+"""Which earlier model, statistics and hyperparameters a run takes up on a laptop."""
 
 from __future__ import annotations
 
@@ -36,13 +36,31 @@ class OtherBlessedModelStrategy(tfx.dsl.experimental.LatestBlessedModelStrategy)
         return super().resolve_artifacts(store, input_dict | {"model": others})
 
 
-class OtherAcceptedStrategy(tfx.dsl.experimental.LatestArtifactStrategy):
+class LatestOrNoneStrategy(tfx.dsl.experimental.LatestArtifactStrategy):
+    """Resolves the latest artifact, or none; where there is none, the stock one makes runs fail."""
+
+    def resolve_artifacts(
+        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
+    ) -> dict[str, list[types.Artifact]]:
+        """Resolves the latest artifact of each channel.
+
+        Args:
+            store: The metadata store.
+            input_dict: All artifacts of each channel.
+
+        Returns:
+            The same keys, with one artifact each or none.
+        """
+        return super().resolve_artifacts(store, input_dict) or {key: [] for key in input_dict}
+
+
+class OtherAcceptedStrategy(LatestOrNoneStrategy):
     """Resolves the latest statistics that `AcceptedStatistics` has marked, of other examples.
 
-    The stock strategy also takes those of runs that the gate has stopped, and makes a first run
-    fail. Without a look at the examples, a second, unchanged run would compare them with
-    themselves: the gate would never be cached, nor the report behind it, and a drift that the first
-    run has told would be gone from it. The Resolver must run after StatisticsGen.
+    The stock strategy also takes those of runs that the gate has stopped. Without a look at the
+    examples, a second, unchanged run would compare them with themselves: the gate would never be
+    cached, nor the report behind it, and a drift that the first run has told would be gone from it.
+    The Resolver must run after StatisticsGen.
     """
 
     def resolve_artifacts(
@@ -63,8 +81,7 @@ class OtherAcceptedStrategy(tfx.dsl.experimental.LatestArtifactStrategy):
             (accepted if marked else described).append(artifact)
         now = _last_output(store, [artifact.id for artifact in described])
         others = [artifact for artifact in accepted if now not in _made_of(store, artifact.id)]
-        found = super().resolve_artifacts(store, {"statistics": others})
-        return found or {"statistics": []}
+        return super().resolve_artifacts(store, {"statistics": others})
 
 
 def _last_output(store: mlmd.MetadataStore, artifact_ids: list[int]) -> int | None:

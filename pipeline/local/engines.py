@@ -12,7 +12,11 @@ from data.table import TABLE
 from pipeline.beam import in_process
 from pipeline.caching import code_fingerprint, name_by_content
 from pipeline.components import embedded_bigquery, whole_pusher
-from pipeline.components.resolvers import OtherAcceptedStrategy, OtherBlessedModelStrategy
+from pipeline.components.resolvers import (
+    LatestOrNoneStrategy,
+    OtherAcceptedStrategy,
+    OtherBlessedModelStrategy,
+)
 from pipeline.pipeline import Engines, sharded_ingestion, to_folder
 from pipeline.settings import BIGQUERY, ROOT, LocalSettings
 from report.runs.metadata_file import connection_config
@@ -40,6 +44,7 @@ def local_engines(settings: LocalSettings) -> Engines:
         "metadata": connection_config(settings.run_root),
         "baseline_strategy": OtherBlessedModelStrategy,
         "previous_strategy": OtherAcceptedStrategy,
+        "tuned_strategy": LatestOrNoneStrategy,
     }
     beam_args = in_process(ROOT / "setup.py")
     if settings.source == BIGQUERY:

@@ -21,6 +21,7 @@ from report.collect.residuals import group_errors, predict, serving_folder
 from report.collect.run_artifacts import RunArtifacts
 from report.collect.slice_metrics import read_slices
 from report.collect.transform_graph import describe_transform
+from report.collect.trials import read_trials
 from report.collect.verdict import reach_verdict
 from report.facts import Coverage, Errors, Facts, Lineage, Transformed
 from report.run_info import RunInfo
@@ -78,6 +79,7 @@ def collect_facts(
         versions={"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
         coverage=coverage,
+        trials=read_trials(run.trials.uri) if run.trials else (),
     )
 
 

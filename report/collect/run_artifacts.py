@@ -52,6 +52,8 @@ class RunArtifacts:
     # What the gate found, where it let the run pass.
     findings: Artifact | None = _output("AnomalyGate", "report", "JsonValue")
     transform_graph: Artifact | None = _output("Transform", "transform_graph", "TransformGraph")
+    # All that tuning tried, where the run has a Tuner.
+    trials: Artifact | None = _output("Tuner", "tuner_results", "TunerResults", optional=True)
     model: Artifact | None = _output("Trainer", "model", "Model")
     # TensorBoard's log and the history of the training.
     training: Artifact | None = _output("Trainer", "model_run", "ModelRun")

@@ -16,6 +16,7 @@ from report.render.assets import library, policy, script, style
 from report.render.charts import data_quality as data_charts
 from report.render.charts import provenance as provenance_charts
 from report.render.charts import residuals as error_charts
+from report.render.charts import search_record as trial_charts
 from report.render.charts import slice_metrics as slice_charts
 from report.render.charts import training_record as training_charts
 from report.render.charts.base import Figure
@@ -149,6 +150,9 @@ def _figures(facts: Facts) -> dict[str, Any]:
     if facts.training:
         figures["progress"] = training_charts.progress(facts.training, wording)
         figures["rate"] = training_charts.rate(facts.training)
+    if len(facts.trials) > 1:
+        figures["trials"] = trial_charts.by_trial(facts.trials, wording)
+        figures["hyperparameters"] = trial_charts.side_by_side(facts.trials, wording)
     return figures
 
 

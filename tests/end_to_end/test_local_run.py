@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 COMPONENTS = load_settings().components
 
-LOOK_UPS = {"PreviousStatistics", "Baseline"}
+LOOK_UPS = {"PreviousStatistics", "TunedHyperparameters", "Baseline"}
 """Not components, so TFX never caches them."""
 
 BIRTH = {"mother_age": 28, "gestation_weeks": 39, "plurality": "Single(1)"}

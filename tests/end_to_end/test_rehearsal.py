@@ -38,6 +38,7 @@ scales.pair = {machine_type = "n2-standard-8", machines = 2}
 """
 RESOLVERS = {
     "PreviousStatistics",
+    "TunedHyperparameters",
     *(
         f"{name}-model{of}-resolver"
         for name in ("BaseModel", "Baseline")

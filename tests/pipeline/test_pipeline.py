@@ -21,6 +21,7 @@ PROJECT = Path(__file__).parents[2]
 EDGES = {
     "BigQueryExampleGen": set(),
     "PreviousStatistics": {"StatisticsGen"},
+    "TunedHyperparameters": set(),
     "ImportSchemaGen": set(),
     "StatisticsGen": {"BigQueryExampleGen"},
     "SchemaGen": {"StatisticsGen"},
@@ -29,7 +30,7 @@ EDGES = {
     | {"SchemaGen", "PreviousStatistics"},
     "AcceptedStatistics": {"StatisticsGen", "AnomalyGate"},
     "Transform": {"BigQueryExampleGen", "ImportSchemaGen", "AnomalyGate"},
-    "Trainer": {"BigQueryExampleGen", "ImportSchemaGen", "Transform"},
+    "Trainer": {"BigQueryExampleGen", "ImportSchemaGen", "Transform", "TunedHyperparameters"},
     "Baseline": {"Trainer"},
     "Evaluator": {"BigQueryExampleGen", "ImportSchemaGen", "Trainer", "Baseline"},
     "Pusher": {"Trainer", "Evaluator"},
@@ -107,6 +108,21 @@ def test_the_transform_and_the_trainer_read_the_schema(
     for name in ("ExampleValidator", "Transform", "Trainer", "Evaluator"):
         (channel,) = nodes[name].inputs.inputs["schema"].channels
         assert channel.producer_node_query.id == "ImportSchemaGen"
+
+
+def test_tuning_comes_before_training_and_without_it_what_was_found_last_is_used(
+    nodes: dict[str, pipeline_pb2.PipelineNode], tmp_path: Path
+):
+    def maker(trainer: pipeline_pb2.PipelineNode) -> str:
+        (channel,) = trainer.inputs.inputs["hyperparameters"].channels
+        return channel.producer_node_query.id
+
+    assert maker(nodes["Trainer"]) == "TunedHyperparameters"
+    ir = compiled(tmp_path, "--tune-trials", "3")
+    tuned = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
+    assert tuple(tuned) == load_settings(["--tune-trials", "3"]).components
+    assert maker(tuned["Trainer"]) == "Tuner"
+    assert "Tuner" in tuned["Report"].upstream_nodes
 
 
 def test_a_query_per_split(nodes: dict[str, pipeline_pb2.PipelineNode]):

@@ -24,6 +24,7 @@ from report.facts import (
     Slice,
     SliceCoverage,
     Transformed,
+    Trial,
     Verdict,
     Violation,
 )
@@ -299,6 +300,16 @@ def _training() -> History:
     )
 
 
+TRIALS = tuple(
+    Trial(
+        number,
+        1.04 + (number - 3) ** 2 / 200,
+        {"hidden_units": widths, "wide_l2": 0.5 * 3**number, "category_embedding": 4},
+    )
+    for number, widths in enumerate(("64,32", "32", "128,64", "256,128", "64"))
+)
+
+
 _DAG: dict[str, tuple[str, ...]] = {
     "BigQueryExampleGen": (),
     "PreviousStatistics": (),
@@ -425,6 +436,7 @@ def rich(blessed: bool = False) -> Facts:
         lineage=_lineage(),
         versions={"python": "3.10.19", "tfx": "1.16.0", "tensorflow": "2.16.2"},
         coverage=_coverage(),
+        trials=TRIALS,
     )
 
 

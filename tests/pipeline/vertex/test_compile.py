@@ -242,6 +242,9 @@ def test_resolvers_ask_for_what_earlier_runs_left(vertex_settings: Load):
         "statistics": 'schema_title="tfx.ExampleStatistics" AND state=LIVE '
         f"AND metadata.accepted.number_value=1 AND {environment}"
     }
+    assert queries.pop("TunedHyperparameters") == {
+        "hyperparameters": f'schema_title="tfx.HyperParameters" AND state=LIVE AND {environment}'
+    }
     blessed = queries.pop("Baseline-model-blessing-resolver")["model_blessing"]
     assert blessed.endswith(f"AND metadata.blessed.number_value=1 AND {environment}")
     assert "current_model_id" in queries.pop("Baseline-model-resolver")["model"]

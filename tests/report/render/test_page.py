@@ -279,3 +279,20 @@ def test_a_base_model_that_did_not_fit_says_why() -> None:
     base = replace(facts.training.base, differences=("its hidden_units is 8, not 64,32",))
     told = _text(render(replace(facts, training=replace(facts.training, base=base))), "training")
     assert "does not fit: its hidden_units is 8, not 64,32. So training started cold." in told
+
+
+def test_every_trial_is_told_and_drawn(page: str) -> None:
+    told = _text(page, "training")
+    for trial in example_facts.TRIALS:
+        assert f"{trial.number} {trial.rmse:.4f} hidden units" in told
+    specs = _specs(page)
+    drawn = [row for row in _rows(specs["chart-hyperparameters"]) if "place" in row]
+    assert {row["name"] for row in drawn} == {"hidden units", "wide l2"}  # One value is no choice.
+    assert max(row["place"] for row in drawn) == 1
+    least = {row["trial"]: row["least"] for row in _rows(specs["chart-trials"])}
+    assert least[4] == pytest.approx(1.04)
+
+
+def _rows(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of all layers of a chart."""
+    return [row for rows in spec["datasets"].values() for row in rows]

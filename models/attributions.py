@@ -29,6 +29,9 @@ ORDERS = 64
 
 _SEED = 1
 
+_WHISKER = 1e-12
+"""Share of the largest answer below which a share is rounding."""
+
 
 @dataclass(frozen=True)
 class Mixtures:
@@ -72,7 +75,10 @@ class Mixtures:
             The prediction of the reference; each feature's share, `[rows, features]`.
         """
         by_row = answers.reshape(-1, len(self)).astype(np.float64)
-        return by_row[:, 0], by_row @ self.weights
+        shares = by_row @ self.weights
+        # Of a value that is the reference's, rounding leaves a whisker.
+        shares[np.abs(shares) < _WHISKER * np.abs(by_row).max(initial=0)] = 0
+        return by_row[:, 0], shares
 
 
 @functools.cache

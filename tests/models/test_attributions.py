@@ -58,6 +58,16 @@ def test_they_are_the_means_over_all_orders():
     np.testing.assert_allclose(shares, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("features", [7, 25])
+def test_a_value_that_is_the_references_has_no_share(features):
+    rows, reference = asked(features)
+    rows |= {"f3": np.repeat(reference["f3"], ROWS)}
+    mixed = mixtures(features)
+    _, shares = mixed.shares(twisted(mixed.mix(rows, reference)))
+    assert not shares[:, 3].any()
+    assert shares[:, 4].all()
+
+
 def test_words_are_mixed_as_well():
     mixed = mixtures(2)
     columns = mixed.mix(

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 from ml_metadata.proto import metadata_store_pb2
 
 from data.table import TABLE
@@ -20,8 +21,8 @@ from report.runs.artifact_places import is_there
 from report.runs.metadata_file import open_metadata
 
 PROJECT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("ATTACK_KILLS", "100"))
-TO_THE_END = 10
+KILLS = 100
+TO_THE_END = 25
 """Kills between two runs that may end; after each of those, settings change."""
 
 SEED = 20261125
@@ -121,6 +122,7 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
+@pytest.mark.timeout(7200)
 def test_killed_a_hundred_times_nothing_is_lost(tmp_path: Path):
     chosen = random.Random(SEED)
     runs = Runs(tmp_path)

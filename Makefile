@@ -44,6 +44,9 @@ tensorboard: $(INSTALLED) ## Look at the training of all runs, at http://localho
 lock: $(INSTALLED) ## Resolve setup.py anew, for Python 3.10 to 3.13
 	.venv/bin/uv pip compile setup.py --extra dev --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+	.venv/bin/uv pip compile serving/requirements.in --constraint requirements.lock \
+		--override serving/left-out.txt --universal --python-version 3.10 \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header --output-file serving/requirements.lock
 
 clean: ## Remove the environments, all runs and rehearsals
 	rm -rf .venv .venv-bigquery .stack runs rehearsal

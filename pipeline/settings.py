@@ -271,7 +271,9 @@ class LocalSettings(Settings):
 
     model_config = SettingsConfigDict(cli_prog_name="local_runner.py")
     default_config = Path(f"{TABLE.pipeline}.toml")
-    incidental = Settings.incidental | {"run_root", "from_", "to", "read_in_chunks"}
+    incidental = Settings.incidental | {
+        *("run_root", "versions_kept", "from_", "to", "read_in_chunks"),
+    }
 
     source: str = Field(
         SAMPLE,
@@ -285,6 +287,9 @@ class LocalSettings(Settings):
 
     run_root: Path = Field(
         Path("runs"), description="folder for metadata, artifacts, logs, checkpoints and models"
+    )
+    versions_kept: int = Field(
+        5, ge=1, le=1000, description="newest pushed models that stay; older ones are removed"
     )
     from_: str | None = Field(
         None, alias="from", description="first component to run; earlier ones are reused"

@@ -153,8 +153,8 @@ async def explain(
             )
         start = from_rows([interpretation_of(model).reference])
         answer = await service.compute(signature, mixed.mix(columns, start))
-        service.answered(request, columns)
         predictions = answer[PREDICTION].reshape(rows, -1)[:, -1]
+        service.answered(request, columns, {PREDICTION: predictions})
         reference, shares = mixed.shares(answer[PREDICTION])
     intervals: Mapping[int, np.ndarray] = {}
     if asked.intervals:

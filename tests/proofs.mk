@@ -1,5 +1,5 @@
 # Slower proofs, benchmarks and the notebook, all about this project's own table.
-.PHONY: test-cloud test-attack test-bigquery test-stack bench notebook lock-bigquery
+.PHONY: test-cloud test-attack test-bigquery test-stack bench notebook lock-bigquery soak
 
 test-cloud: $(INSTALLED) ## Prove that image, Dataflow jobs and the whole pipeline work, on this machine
 	$(PY) -m pytest -m cloud $(ARGS)
@@ -18,6 +18,9 @@ test-bigquery: $(INSTALLED) .venv-bigquery/.installed ## Prove that both ingesti
 
 test-stack: ## Prove that the project works on the other stack too, on this machine
 	@python3 stacks/prove.py
+
+soak: $(INSTALLED) ## Ask a server for ten minutes while versions come, go and are corrupt, and workers are killed
+	@PYTHONPATH=.:tests/support $(PY) tests/serving/soak.py $(ARGS)
 
 bench: $(INSTALLED) ## Compare speed and quality with the stock way and with the physical limit
 	@$(PY) -m benchmarks.compare $(ARGS)

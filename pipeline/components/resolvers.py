@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx import v1 as tfx
 
 from pipeline.components.accepted_statistics import ACCEPTED
+from serving.versions.push_folder import was_taken_back
 
 
 class OtherBlessedModelStrategy(tfx.dsl.experimental.LatestBlessedModelStrategy):
-    """Resolves the latest blessed model other than the candidate.
+    """Resolves the latest blessed model other than the candidate that was not taken back.
 
     The stock strategy answers with the candidate itself as soon as that is blessed, so a second,
     unchanged run would compare a model with itself, and the Evaluator would never be cached. The
@@ -31,8 +34,8 @@ class OtherBlessedModelStrategy(tfx.dsl.experimental.LatestBlessedModelStrategy)
             The same keys, with one artifact each or none.
         """
         models = input_dict["model"]
-        candidate = _last_output(store, [model.id for model in models])
-        others = [model for model in models if model.id != candidate]
+        left_out = {_last_output(store, [model.id for model in models]), *_taken_back(store)}
+        others = [model for model in models if model.id not in left_out]
         return super().resolve_artifacts(store, input_dict | {"model": others})
 
 
@@ -103,3 +106,13 @@ def _made_of(store: mlmd.MetadataStore, artifact_id: int) -> set[int]:
     ]
     events = store.get_events_by_execution_ids(makers) if makers else []
     return {e.artifact_id for e in events if e.type == metadata_store_pb2.Event.INPUT}
+
+
+def _taken_back(store: mlmd.MetadataStore) -> set[int]:
+    """Models whose version was pushed and then taken back, by `release rollback`."""
+    return {
+        model
+        for pushed in store.get_artifacts_by_type("PushedModel")
+        if was_taken_back(Path(pushed.custom_properties["pushed_destination"].string_value))
+        for model in _made_of(store, pushed.id)
+    }

@@ -16,6 +16,8 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
+from serving.versions.push_folder import newest_number
+
 ASIDE = ".pushing"
 """Folder in which a version is made; what a kill leaves there, the next push clears."""
 
@@ -52,9 +54,8 @@ class Executor(executor.Executor):
         if not pushed.get_int_custom_property("pushed"):
             return
         (made,) = aside.iterdir()
-        newest = max((int(v.name) for v in folder.iterdir() if v.name.isdigit()), default=0)
         # Versions are seconds, and two pushes may fall into the same one.
-        version = folder / str(max(int(made.name), newest + 1))
+        version = folder / str(max(int(made.name), newest_number(folder) + 1))
         os.rename(made, version)
         aside.rmdir()
         self._MarkPushed(pushed, pushed_destination=str(version), pushed_version=version.name)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.cli.entry import run_command
-from pipeline.local import clean, init, predict, report, serve
+from pipeline.local import clean, init, predict, release, report, serve
 from pipeline.settings import LocalSettings
 
 COMMANDS = {
     "clean": clean.Options,
     "init": init.Options,
     "predict": predict.Options,
+    "release": release.Options,
     "report": report.Options,
     "serve": serve.Options,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from models.names import PREDICTION, SERVING
 from models.request import parse_request
 from pipeline.settings import LocalSettings
 from report.wording import declared_wording
+from serving.versions.push_folder import versions
 
 
 class Options(BaseModel):
@@ -82,20 +83,6 @@ class Answer:
     prediction: float
     interval: tuple[int, tuple[float, float]] | None = None
     damaged: Mapping[Path, str] = field(default_factory=dict)
-
-
-def versions(folder: Path) -> Iterator[Path]:
-    """The versions that were pushed, the newest first.
-
-    Args:
-        folder: Holds one numbered folder per version.
-
-    Yields:
-        The version's folder.
-    """
-    # The Pusher writes saved_model.pb last, so a version without it was cut off.
-    whole = [v.parent for v in folder.glob("*/saved_model.pb") if v.parent.name.isdigit()]
-    yield from sorted(whole, key=lambda version: int(version.name), reverse=True)
 
 
 def predict(folder: Path, request: Mapping[str, str | float]) -> Answer:

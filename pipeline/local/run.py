@@ -31,6 +31,7 @@ from pipeline.cli.status import Exit, Observer
 from pipeline.local.last_run import LastRun, inputs_of, leave, repeat
 from pipeline.settings import BIGQUERY, LocalSettings
 from report.runs import metadata_file
+from serving.versions.push_folder import remove_old
 
 if TYPE_CHECKING:
     from report.runs.summary import RunSummary
@@ -150,6 +151,7 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
     with chunked_source() if settings.read_in_chunks else contextlib.nullcontext():
         ObservedRunner(observer, run_id).run(pipeline, run_options=partial)
     housekeeping.tidy(settings.run_root)
+    remove_old(settings.serving_folder, settings.versions_kept)
     summary = records.end(run_id)
     if inputs and inputs == inputs_of(settings):  # Nothing was edited meanwhile.
         leave(settings.run_root, run_id, inputs, summary)

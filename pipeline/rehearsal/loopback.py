@@ -8,36 +8,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.cloud import aiplatform, aiplatform_v1
+from google.cloud import aiplatform_v1
 from google.cloud.aiplatform import gapic
 from google.oauth2.credentials import Credentials
 from google.protobuf import symbol_database
 from google.protobuf.internal import api_implementation
 
 
-def lead_clients(address: str, token: str, buckets: str) -> None:
+def lead_clients(address: str, token: str) -> None:
     """Makes the clients of this process talk to an address.
 
     Args:
         address: Such as http://127.0.0.1:8080.
         token: Tells who answers there that a request is ours.
-        buckets: Folder that stands in for Cloud Storage.
     """
     from tfx.extensions.google_cloud_ai_platform import runner
 
     runner._POLLING_INTERVAL_IN_SECONDS = 1  # Instead of 30.
     one_class_per_message()
+    for name in ("ModelServiceClient", "EndpointServiceClient", "PipelineServiceClient"):
+        setattr(aiplatform_v1, name, _led(getattr(aiplatform_v1, name), address, token))
     gapic.JobServiceClient = _led(gapic.JobServiceClient, address, token)
-    aiplatform_v1.PipelineServiceClient = _led(aiplatform_v1.PipelineServiceClient, address, token)
-    aiplatform.init(api_endpoint=address, api_transport="rest", credentials=Credentials(token))
-    upload = aiplatform.Model.upload
-
-    def upload_from_bucket(*args: Any, artifact_uri: str, **kwargs: Any) -> Any:
-        # The client would copy a local folder to Cloud Storage first.
-        uri = artifact_uri.replace(f"{buckets}/", "gs://")
-        return upload(*args, artifact_uri=uri, **kwargs)
-
-    aiplatform.Model.upload = upload_from_bucket
 
 
 def one_class_per_message() -> None:
@@ -48,8 +39,8 @@ def one_class_per_message() -> None:
     again. So the classes they know are put where the new ones would be.
     """
     if api_implementation.Type() == "cpp":
-        for message in (gapic.Endpoint, gapic.UploadModelResponse, gapic.DeployModelResponse):
-            symbol_database.Default().RegisterMessage(message.pb())
+        for name in ("Endpoint", "UploadModelResponse", "DeployModelResponse"):
+            symbol_database.Default().RegisterMessage(getattr(aiplatform_v1, name).pb())
 
 
 def _led(client: Any, address: str, token: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +40,11 @@ class Rehearsed:
 
 
 def conclude(
-    outcome: Rehearsed, job: Job, made: Mapping[str, Outputs], buckets: Buckets, endpoints: Path
+    outcome: Rehearsed,
+    job: Job,
+    made: Mapping[str, Outputs],
+    buckets: Buckets,
+    deployed: Callable[[str], Path | None],
 ) -> None:
     """Fills in what became of the model.
 
@@ -49,7 +53,7 @@ def conclude(
         job: The pipeline.
         made: What each task made.
         buckets: Stand in for Cloud Storage.
-        endpoints: Folder of the models deployed.
+        deployed: Where a version is that is deployed, by its name.
     """
     for name, outputs in made.items():
         for artifact in (a for found in outputs.values() for a in found):
@@ -60,17 +64,15 @@ def conclude(
             elif artifact.title == "tfx.ModelEvaluation":
                 outcome.evaluation = buckets.path(artifact.uri)
             elif artifact.title == "tfx.PushedModel":
-                outcome.pushed = _folder(artifact, buckets, endpoints)
+                outcome.pushed = _folder(artifact, buckets, deployed)
             elif artifact.title == "system.HTML":
                 outcome.page = buckets.path(artifact.uri)
 
 
-def _folder(pushed: Artifact, buckets: Buckets, endpoints: Path) -> Path | None:
+def _folder(
+    pushed: Artifact, buckets: Buckets, deployed: Callable[[str], Path | None]
+) -> Path | None:
     destination = str(pushed.metadata.get("pushed_destination", ""))
     if not pushed.metadata.get("pushed"):
         return None
-    if destination.startswith("gs://"):
-        return buckets.path(destination)
-    # The name of a model on Vertex AI, which ends with its number and perhaps its version.
-    number = destination.rpartition("/")[2].partition("@")[0]
-    return next(endpoints.glob(f"*/{number}"), None)
+    return buckets.path(destination) if destination[:5] == "gs://" else deployed(destination)

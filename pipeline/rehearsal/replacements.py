@@ -73,7 +73,8 @@ REPLACED = (
     ),
     Replacement(
         "Vertex AI model registry and endpoints",
-        "folders endpoints/NAME/VERSION; the requests are real, and kept in requests.jsonl",
+        "endpoints/registry.json, and a folder for what is deployed; the requests are real, and "
+        "kept in requests.jsonl",
         lambda job: VERTEX_PUSHER in json.dumps(job),
     ),
     Replacement(

@@ -13,6 +13,8 @@ from google.api_core import exceptions, retry
 from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
+from google.cloud.aiplatform_v1.services.endpoint_service import EndpointServiceClient
+from google.cloud.aiplatform_v1.services.model_service import ModelServiceClient
 from google.cloud.aiplatform_v1.services.pipeline_service import PipelineServiceClient
 from google.cloud.aiplatform_v1.services.schedule_service import ScheduleServiceClient
 from google.oauth2.credentials import Credentials
@@ -78,6 +80,20 @@ class Cloud:
     def schedules(self) -> ScheduleServiceClient:
         """Asks for schedules."""
         return ScheduleServiceClient(
+            credentials=self.credentials, transport="rest", client_options=self._options
+        )
+
+    @cached_property
+    def models(self) -> ModelServiceClient:
+        """Asks for the models of the registry."""
+        return ModelServiceClient(
+            credentials=self.credentials, transport="rest", client_options=self._options
+        )
+
+    @cached_property
+    def endpoints(self) -> EndpointServiceClient:
+        """Asks for endpoints."""
+        return EndpointServiceClient(
             credentials=self.credentials, transport="rest", client_options=self._options
         )
 

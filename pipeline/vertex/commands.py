@@ -14,6 +14,7 @@ COMMANDS = {
     "rehearse": options.Rehearse,
     "submit": options.Submit,
     "schedule": options.Schedule,
+    "release": options.Release,
 }
 
 

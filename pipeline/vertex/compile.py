@@ -21,8 +21,8 @@ from pipeline.vertex.options import Compile
 from pipeline.vertex.task_order import all_tasks, tasks_in_order
 from pipeline.vertex.vertex_settings import VertexSettings
 
-TRIED_ONCE = frozenset({"AnomalyGate", "Pusher"})
-"""The gate fails for what the data is; and a push may have arrived although its task failed."""
+TRIED_ONCE = frozenset({"AnomalyGate"})
+"""It fails for what the data is."""
 
 INGESTION = "BigQueryExampleGen"
 """The task that reads the table."""

@@ -6,8 +6,10 @@ from typing import Any
 
 from tfx import v1 as tfx
 
-from pipeline.caching import name_by_content
+from pipeline.caching import code_fingerprint, name_by_content
 from pipeline.pipeline import Engines, sharded_ingestion, to_folder
+from pipeline.vertex.pusher import LABELS, PLACE, TRAFFIC, Pusher
+from pipeline.vertex.release import place
 from pipeline.vertex.trainer import Trainer, training_config
 from pipeline.vertex.vertex_settings import VertexSettings
 
@@ -86,21 +88,15 @@ def _dataflow(settings: VertexSettings) -> list[str]:
 
 def _to_endpoint(settings: VertexSettings) -> dict[str, Any]:
     serving = {
-        "project": settings.project,
-        "endpoint_name": settings.endpoint,
-        "labels": settings.labels,
-        "machine_type": settings.endpoint_machine_type,
-        "min_replica_count": settings.endpoint_min_replicas,
-        "max_replica_count": settings.endpoint_max_replicas,
-        "traffic_percentage": settings.endpoint_traffic,
+        PLACE: place(settings).to_dict(),
+        TRAFFIC: settings.endpoint_traffic,
+        # Of what the model is made of: one that is the same is not pushed again for another label.
+        LABELS: {
+            "transform": code_fingerprint("models.transform"),
+            "training": code_fingerprint("models.task"),
+        },
     }
-    config = {
-        X.ENABLE_VERTEX_KEY: True,
-        X.VERTEX_REGION_KEY: settings.region,
-        X.VERTEX_CONTAINER_IMAGE_URI_KEY: settings.serving_image,
-        X.SERVING_ARGS_KEY: serving,
-    }
-    return {"custom_config": config}
+    return {"custom_config": {X.ENABLE_VERTEX_KEY: True, X.SERVING_ARGS_KEY: serving}}
 
 
 def _to_storage(settings: VertexSettings) -> dict[str, Any]:
@@ -108,6 +104,6 @@ def _to_storage(settings: VertexSettings) -> dict[str, Any]:
 
 
 _PUSHERS = {
-    "endpoint": (X.Pusher, _to_endpoint),
+    "endpoint": (Pusher, _to_endpoint),
     "storage": (tfx.components.Pusher, _to_storage),
 }

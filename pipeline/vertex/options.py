@@ -104,3 +104,27 @@ class Schedule(BaseModel):
     pause: CliSubCommand[PauseSchedule]
     resume: CliSubCommand[ResumeSchedule]
     delete: CliSubCommand[DeleteSchedule]
+
+
+class ReleaseStatus(BaseModel):
+    """List the versions, and which share of the requests each gets."""
+
+
+class Promote(BaseModel):
+    """Have a version get all requests."""
+
+    version: CliPositionalArg[str | None] = Field(
+        None, pattern=r"^\d+$", description="its number; by default the candidate's"
+    )
+
+
+class RollBack(BaseModel):
+    """Take the candidate back; without one, go back to the version before."""
+
+
+class Release(BaseModel):
+    """Tell which version the endpoint asks, promote one, or go back."""
+
+    status: CliSubCommand[ReleaseStatus]
+    promote: CliSubCommand[Promote]
+    rollback: CliSubCommand[RollBack]

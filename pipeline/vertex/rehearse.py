@@ -46,6 +46,12 @@ def run(settings: VertexSettings, options: Rehearse, console: Console) -> int:
             return _stopped(console, progress)
         raise
     _show(console, outcome)
+    if outcome.pushed and settings.push_to == "endpoint" and settings.endpoint_traffic:
+        from pipeline.rehearsal.release_drill import drill
+        from pipeline.vertex.release import place
+
+        steps = drill(options.root.resolve(), outcome.logs, place(settings))
+        show_places(console, {"Release": "; ".join(steps)})
     return Exit.NOT_BLESSED if outcome.blessed is False else Exit.DONE
 
 

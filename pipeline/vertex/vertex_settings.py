@@ -17,9 +17,6 @@ from pipeline.vertex import resource_names
 from pipeline.vertex.addresses import ADDRESSES, Address, Service
 from pipeline.vertex.scales import SCALES, Scale
 
-SERVING_IMAGE = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
-"""The newest TensorFlow that Google serves ready-made."""
-
 
 class VertexSettings(Settings):
     """Takes the pipeline to Vertex AI, with its Beam steps on Dataflow.
@@ -136,10 +133,16 @@ class VertexSettings(Settings):
         100,
         ge=0,
         le=100,
-        description="per cent of requests that the new model gets; models before it share the rest",
+        description="per cent of requests that a new model gets, the one before gets the rest; "
+        "with 0 it is only registered, until 'release promote' deploys it",
     )
-    serving_image: resource_names.Image = Field(
-        SERVING_IMAGE, description="container image that serves"
+    endpoint_dedicated: bool = Field(
+        True, description="give an endpoint that is made an address of its own"
+    )
+    serving_image: resource_names.Image | None = Field(
+        None,
+        description="container image that serves; by default, that of image's name with -serving "
+        "before the tag; or one that Google serves ready-made",
     )
 
     @model_validator(mode="after")
@@ -183,6 +186,11 @@ class VertexSettings(Settings):
                 "image is named by its digest, and that of the workers has another: "
                 "dataflow_image must be set too"
             )
+        if "@" in self.image and self.push_to == "endpoint" and not self.serving_image:
+            raise ValueError(
+                "image is named by its digest, and that of the server has another: "
+                "serving_image must be set too"
+            )
         return self
 
     @model_validator(mode="after")
@@ -214,8 +222,12 @@ class VertexSettings(Settings):
     @property
     def workers_image(self) -> str:
         """Container image of Dataflow's workers."""
-        name, _, tag = self.image.rpartition(":")
-        return self.dataflow_image or f"{name}-workers:{tag}"
+        return self.dataflow_image or self._image("workers")
+
+    @property
+    def serving_container(self) -> str:
+        """Container image that serves."""
+        return self.serving_image or self._image("serving")
 
     @property
     def all_scales(self) -> dict[str, Scale]:
@@ -236,6 +248,10 @@ class VertexSettings(Settings):
     def serving_folder(self) -> str:
         """gs:// folder of the pushed models, where they are only stored."""
         return f"{self.run_root}/serving/{TABLE.pipeline}"
+
+    def _image(self, target: str) -> str:
+        name, _, tag = self.image.rpartition(":")
+        return f"{name}-{target}:{tag}"
 
     def reproduction(self) -> str:
         """The command that makes the same run again."""

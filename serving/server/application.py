@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from serving.contracts import open_inference, tensorflow_serving, vertex_container
 from serving.page import web_page
 from serving.records.access_log import AccessLog, record_of, write_line
+from serving.records.request_log import RequestLog
 from serving.records.telemetry import Telemetry
 from serving.server.openapi import description
 from serving.server.server_settings import ServerSettings
@@ -46,6 +47,8 @@ def create_application(settings: ServerSettings) -> ASGIApp:
         yield
         service.watcher.stop()
         service.batcher.close()
+        if service.requests:
+            service.requests.close()
 
     application = Starlette(
         routes=[
@@ -89,7 +92,9 @@ def _service(settings: ServerSettings) -> Service:
         settings.max_waiting,
         telemetry.batch_rows.observe,
     )
-    return Service(settings, watcher, batcher, telemetry)
+    kept = settings.request_log_settings
+    requests = RequestLog(kept, write_line) if kept else None
+    return Service(settings, watcher, batcher, telemetry, requests)
 
 
 def _drain_on_signal(service: Service) -> None:

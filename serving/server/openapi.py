@@ -55,7 +55,12 @@ def description(settings: ServerSettings) -> Json:
 
 
 def _paths(name: str, settings: ServerSettings) -> Json:
-    version = {"name": "version", "in": "path", "required": True, "schema": {"type": "integer"}}
+    version = {
+        "name": "version",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    }
     label = {"name": "label", "in": "path", "required": True, "schema": {"type": "string"}}
     predict = _call(
         {"oneOf": [_ref("Rows"), _ref("Inputs")]},
@@ -80,11 +85,11 @@ def _paths(name: str, settings: ServerSettings) -> Json:
     for place, parameters in (("", []), ("/versions/{version}", [version])):
         paths |= {
             f"/v2/models/{name}{place}": {
-                "get": _look("Inputs and outputs", 404),
+                "get": _look("Inputs and outputs", 400, 404, 503),
                 **_of(parameters),
             },
             f"/v2/models/{name}{place}/ready": {
-                "get": _look("Whether the model is ready", 503),
+                "get": _look("Whether the model is ready", 400, 404, 503),
                 **_of(parameters),
             },
             f"/v2/models/{name}{place}/infer": {"post": infer, **_of(parameters)},
@@ -95,8 +100,14 @@ def _paths(name: str, settings: ServerSettings) -> Json:
         ("/labels/{label}", [label]),
     ):
         paths |= {
-            f"{model}{place}": {"get": _look("Versions and their state", 404), **_of(parameters)},
-            f"{model}{place}/metadata": {"get": _look("Signatures", 404), **_of(parameters)},
+            f"{model}{place}": {
+                "get": _look("Versions and their state", 400, 404, 503),
+                **_of(parameters),
+            },
+            f"{model}{place}/metadata": {
+                "get": _look("Signatures", 400, 404, 503),
+                **_of(parameters),
+            },
             f"{model}{place}:predict": {"post": predict, **_of(parameters)},
         }
     return paths

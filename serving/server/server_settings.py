@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data.table import TABLE
+from serving.records.request_log import RequestLogSettings
 
 MIB = 2**20
 
@@ -103,6 +104,22 @@ class ServerSettings(BaseSettings):
         default=1024, ge=1, description="rows in a batch of several requests"
     )
 
+    request_log: str | None = Field(
+        default=None,
+        description="folder that gets requests and answers as tf.Examples; by default, none does",
+    )
+    request_log_share: float = Field(
+        default=1.0, gt=0, le=1, description="share of the requests that are written there"
+    )
+    request_log_file_mb: float = Field(
+        default=16, gt=0, le=1024, description="size of a file before it is compressed, in MB"
+    )
+    request_log_file_seconds: float = Field(
+        default=3600, gt=0, le=86400, description="age at which a file is closed, in seconds"
+    )
+    request_log_total_mb: float = Field(
+        default=1024, gt=0, description="size of all files, in MB; the oldest are removed"
+    )
     access_log: bool = Field(default=True, description="write a line of JSON for each request")
     drain_seconds: float = Field(
         default=0,
@@ -116,6 +133,19 @@ class ServerSettings(BaseSettings):
         le=3600,
         description="time that requests in progress have to end in, after that",
     )
+
+    @property
+    def request_log_settings(self) -> RequestLogSettings | None:
+        """How requests are logged; None if they are not."""
+        if self.request_log is None:
+            return None
+        return RequestLogSettings(
+            folder=Path(self.request_log).expanduser(),
+            share=self.request_log_share,
+            file_bytes=int(self.request_log_file_mb * 1e6),
+            file_seconds=self.request_log_file_seconds,
+            total_bytes=int(self.request_log_total_mb * 1e6),
+        )
 
     @field_validator("health_route", "predict_route")
     @classmethod

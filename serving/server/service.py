@@ -14,10 +14,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from common.errors import UserError
-from models.names import SERVING
+from models.names import PREDICTION, SERVING
 from models.request import RequestError, read_json
 from serving.instances import Columns, row_count
 from serving.records.access_log import record_of
+from serving.records.request_log import RequestLog
 from serving.records.telemetry import Telemetry
 from serving.refusals import (
     EncodingError,
@@ -49,6 +50,7 @@ class Service:
         watcher: Its versions.
         batcher: Calls them.
         telemetry: Where figures are kept.
+        requests: Keeps requests and answers, if they are to be.
         draining: Set once the server is told to stop.
     """
 
@@ -56,6 +58,7 @@ class Service:
     watcher: Watcher
     batcher: Batcher
     telemetry: Telemetry
+    requests: RequestLog | None = None
     draining: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -106,7 +109,7 @@ class Service:
         """
         record_of(request.scope).rows = row_count(columns)
         answer = await self.compute(signature, columns)
-        self.answered(request, columns)
+        self.answered(request, columns, answer)
         return answer
 
     async def compute(self, signature: Signature, columns: Columns) -> Answer:
@@ -126,11 +129,13 @@ class Service:
                 )
         return answer
 
-    def answered(self, request: Request, columns: Columns) -> None:
-        """Counts the rows of a request, now that there is an answer to them."""
+    def answered(self, request: Request, columns: Columns, answer: Answer) -> None:
+        """Counts and keeps the rows of a request, now that there is an answer to them."""
         record = record_of(request.scope)
         record.rows = row_count(columns)
         self.telemetry.rows.labels(record.version).inc(record.rows)
+        if self.requests and PREDICTION in answer:
+            self.requests.put(record.request_id, record.version, columns, answer[PREDICTION])
 
     async def _body(self, request: Request) -> bytes:
         encoding = request.headers.get("content-encoding", "identity")

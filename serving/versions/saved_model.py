@@ -97,7 +97,7 @@ class SavedModel:
     """One version of a model, loaded; it is freed when the last request that uses it is done.
 
     Args:
-        path: The version's folder; any that TensorFlow reads, also in a bucket.
+        path: The version's folder; what is in it is read now, and not again.
         version: Its number.
 
     Attributes:
@@ -108,7 +108,6 @@ class SavedModel:
     """
 
     def __init__(self, path: str, version: int) -> None:
-        self.path = path
         self.version = version
         graph = tf.Graph()
         with graph.as_default():

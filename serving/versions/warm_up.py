@@ -6,17 +6,14 @@ will be met, so that no caller waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-import tensorflow as tf
 
 from common.errors import UserError
-from models.declaration import UNKNOWN, Category, Feature
+from models.declaration import Category, Feature
 from models.features import FEATURES, LABEL
 from models.judging import EXAMPLE_REQUEST
 from models.names import EXAMPLES, PREDICTION, SERVING
+from serving.examples import example_of
 from serving.instances import Columns, from_rows, row_count
 from serving.versions.saved_model import SavedModel
 
@@ -111,16 +108,4 @@ def _value(feature: Feature, index: int, number: int) -> str | float:
 
 def _examples(columns: Columns) -> np.ndarray:
     rows = ({n: values[i] for n, values in columns.items()} for i in range(row_count(columns)))
-    return np.array([_example(row).SerializeToString() for row in rows], dtype=object)
-
-
-def _example(row: Mapping[str, Any]) -> tf.train.Example:
-    """A row as batch jobs have it: what is unknown is left out."""
-    features = tf.train.Features()
-    for name, value in row.items():
-        if isinstance(value, bytes):
-            if value != UNKNOWN.encode():
-                features.feature[name].bytes_list.value.append(value)
-        elif not np.isnan(value):
-            features.feature[name].float_list.value.append(value)
-    return tf.train.Example(features=features)
+    return np.array([example_of(row).SerializeToString() for row in rows], dtype=object)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Literal
 
 from common.errors import UserError
 from serving.refusals import LabelError, NotFoundError, UnavailableError
+from serving.versions.places import Fingerprint, is_whole, place_of
 
 if TYPE_CHECKING:  # It loads TensorFlow, which must not keep the server from listening.
     from serving.versions.saved_model import SavedModel
 
-Fingerprint = tuple[tuple[str, int, int], ...]
 Report = Callable[[str, int, str], None]
 """Told loaded, switched, refused, unloaded or failed; a version, 0 if none; and a reason."""
 
@@ -55,7 +55,8 @@ class Watcher:
     """The versions of one model.
 
     Args:
-        folder: Holds a numbered folder for each version, or one SavedModel, which is version 1.
+        folder: Holds a numbered folder for each version, or one SavedModel, which is version 1;
+            of this machine, or in a bucket.
         name: Name of the model, for messages.
         kept: Newest versions that answer.
         labels: Names of versions, which answer as well.
@@ -73,6 +74,7 @@ class Watcher:
         report: Report = lambda event, version, reason: None,
     ) -> None:
         self._folder = folder
+        self._place = place_of(folder)
         self._name = name
         self._kept = kept
         self._labels = dict(labels or {})
@@ -129,6 +131,7 @@ class Watcher:
 
     def start(self, seconds: float) -> None:
         """Looks at the folder at once and then every so many seconds, in a thread of its own."""
+        seconds = max(seconds, self._place.least_seconds)
 
         def watch() -> None:
             while True:
@@ -149,7 +152,7 @@ class Watcher:
 
     def look(self) -> None:
         """Looks at the folder once: loads, tries, switches and frees."""
-        found = self._found()
+        found = self._place.versions()
         for version in self._refused.keys() - found.keys():
             del self._refused[version]
         models = dict(self._loaded.models)
@@ -170,27 +173,18 @@ class Watcher:
             for version in freed:
                 self._report("unloaded", version, "")
 
-    def _found(self) -> dict[int, str]:
-        import tensorflow as tf
-
-        if tf.io.gfile.exists(f"{self._folder}/saved_model.pb"):
-            return {1: self._folder}
-        if not tf.io.gfile.isdir(self._folder):
-            return {}
-        names = [name.rstrip("/") for name in tf.io.gfile.listdir(self._folder)]
-        return {int(name): f"{self._folder}/{name}" for name in names if name.isdecimal()}
-
-    def _usable(self, version: int, path: str, models: dict[int, SavedModel]) -> bool:
+    def _usable(
+        self, version: int, fingerprint: Fingerprint, models: dict[int, SavedModel]
+    ) -> bool:
         """Whether a version is loaded and may answer; loads it if it is new or has changed."""
         if version in models:
             return True
-        fingerprint = _fingerprint(path)
         refused = self._refused.get(version)
         if refused and refused.fingerprint == fingerprint:
             return False
         self._loading = version
         try:
-            models[version] = self._load(version, path)
+            models[version] = self._load(version, fingerprint)
         # TensorFlow raises many kinds for a folder that holds no whole SavedModel.
         except Exception as error:  # noqa: BLE001, the reason is kept and told
             self._refused[version] = _Refused(fingerprint, _reason(error))
@@ -202,19 +196,17 @@ class Watcher:
         self._report("loaded", version, "")
         return True
 
-    def _load(self, version: int, path: str) -> SavedModel:
-        import tensorflow as tf
-
+    def _load(self, version: int, fingerprint: Fingerprint) -> SavedModel:
         from serving.versions.saved_model import SavedModel
         from serving.versions.warm_up import warm_up
 
-        # The Pusher writes saved_model.pb last.
-        if not tf.io.gfile.exists(f"{path}/saved_model.pb"):
+        if not is_whole(fingerprint):
             raise UserError(
                 f"Version {version} has no saved_model.pb yet.", "Wait until it is written whole."
             )
-        model = SavedModel(path, version)
-        warm_up(model, self._largest)
+        with self._place.fetched(version) as path:
+            model = SavedModel(path, version)
+            warm_up(model, self._largest)
         return model
 
     def _choice(self) -> str:
@@ -228,18 +220,6 @@ class Watcher:
             version = max(self._refused)
             return f"Version {version} was refused: {self._refused[version].reason}"
         return f"Push one to {self._folder}."
-
-
-def _fingerprint(path: str) -> Fingerprint:
-    """Changes with any file of a version."""
-    import tensorflow as tf
-
-    files = []
-    for folder, _, names in tf.io.gfile.walk(path):
-        for name in names:
-            stat = tf.io.gfile.stat(f"{folder}/{name}")
-            files.append((f"{folder}/{name}", stat.length, stat.mtime_nsec))
-    return tuple(sorted(files))
 
 
 def _reason(error: Exception) -> str:

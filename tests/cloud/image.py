@@ -1,4 +1,4 @@
-"""The Dockerfile: read, and its build stage run in a scratch folder, as there is no engine here."""
+"""A Dockerfile: read, and its build stage run in a scratch folder, as there is no engine here."""
 
 from __future__ import annotations
 
@@ -34,16 +34,17 @@ class Stage:
         return [text for kind, text in self.steps if kind == instruction]
 
 
-def stages(chosen: Mapping[str, str] = HERE) -> dict[str, Stage]:
+def stages(chosen: Mapping[str, str] = HERE, file: str = "Dockerfile") -> dict[str, Stage]:
     """The stages by name; the last is called `final`.
 
     Args:
         chosen: Build arguments; those that are missing have their defaults.
+        file: The Dockerfile.
     """
     arguments: dict[str, str] = {}
     found: dict[str, Stage] = {}
     stage: Stage | None = None
-    for kind, text in _instructions((CHECKOUT / "Dockerfile").read_text(encoding="utf-8")):
+    for kind, text in _instructions((CHECKOUT / file).read_text(encoding="utf-8")):
         if kind == "ARG" and stage is None:
             name, _, default = text.partition("=")
             arguments[name] = chosen.get(name, _filled(default, arguments))
@@ -72,7 +73,7 @@ def context(folder: Path) -> None:
             shutil.copy(CHECKOUT / name, folder / name)
 
 
-def build(root: Path) -> Path:
+def build(root: Path, dockerfile: str = "Dockerfile", chosen: Mapping[str, str] = HERE) -> Path:
     """Runs the build stage with a folder in place of the image's root; the Python it makes.
 
     Python and uv are those that run the tests, and uv's cache is the user's. The rest is as said.
@@ -84,7 +85,7 @@ def build(root: Path) -> Path:
     programs = (Path(sys.executable).parent, Path(sys.base_prefix) / "bin", environment["PATH"])
     environment["PATH"] = ":".join(map(str, programs))
     workdir = root
-    for kind, text in stages()["build"].steps:
+    for kind, text in stages(chosen, dockerfile)["build"].steps:
         if kind == "WORKDIR":
             workdir = root / text.removeprefix("/")
             workdir.mkdir(parents=True)
@@ -92,8 +93,12 @@ def build(root: Path) -> Path:
             environment |= dict(pair.split("=", 1) for pair in shlex.split(text))
         elif kind == "COPY" and not text.startswith("--from"):
             *names, target = text.split()
-            for name in names:
-                file, to = source / name, workdir / target
+            found = [file for name in names for file in sorted(source.glob(name))]
+            assert found, text
+            for file in found:
+                to = workdir / target
+                if target.endswith("/"):
+                    to.mkdir(exist_ok=True)
                 if file.is_dir():
                     shutil.copytree(file, to, dirs_exist_ok=True)
                 else:

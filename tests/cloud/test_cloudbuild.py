@@ -82,7 +82,8 @@ def test_all_fields_are_known_and_all_values_there(build: Build):
 
 def test_steps_come_in_the_order_that_they_need(build: Build):
     assert [step.id for step in build.steps] == [
-        *("test", "build", "build-workers", "push", "push-workers"),
+        *("test", "build", "build-workers", "build-serving"),
+        *("push", "push-workers", "push-serving"),
         *("prepare", "compile", "submit"),
     ]
     steps = {step.id: step for step in build.steps}
@@ -92,6 +93,9 @@ def test_steps_come_in_the_order_that_they_need(build: Build):
     workers = image.replace(":b-1", "-workers:b-1")
     assert workers in steps["build-workers"].args
     assert steps["push-workers"].args == ["push", workers]
+    serving = image.replace(":b-1", "-serving:b-1")
+    assert serving in steps["build-serving"].args
+    assert steps["push-serving"].args == ["push", serving]
     for step in (steps["build"], steps["build-workers"]):
         assert step.args[step.args.index("--target") + 1] in stages()
     assert steps["compile"].name == steps["submit"].name == image
@@ -120,6 +124,7 @@ def test_the_image_s_commands_are_ones_that_the_runner_takes(
     compiled, *_ = load_command(VertexSettings, [command, flag, output], COMMANDS)
     assert compiled.image == steps["compile"].name
     assert compiled.workers_image == steps["push-workers"].args[-1]
+    assert compiled.serving_container == steps["push-serving"].args[-1]
     assert build.artifacts.objects.paths == [output]
     assert Path(output).parent.is_dir()
     (submit,) = re.findall(r"python -m vertex_runner (.*)", steps["submit"].args[-1])

@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from answers import as_the_evaluator, by_command, by_protocol, read_examples
 from checkout import Ended, Project
 
 from pipeline.settings import load_settings
@@ -55,6 +56,18 @@ def test_the_summary_tells_what_came_of_it(first: Ended):
     assert summary(first, "Anomalies") == "none"
     assert re.match(r"RMSE \d\.\d+ lb, MAE \d\.\d+ lb", summary(first, "Eval"))
     assert "tensorboard --logdir" in summary(first, "TensorBoard")
+
+
+def test_a_thousand_rows_get_the_same_answer_in_every_way(project: Project, first: Ended):
+    folder = project.root / "serving" / "natality"
+    examples = read_examples(project.root, 1000)
+    expected = pytest.approx(as_the_evaluator(folder, examples), rel=1e-5)
+    ways = dict(by_protocol(folder, examples))
+    assert len(examples) == 1000
+    assert len(ways) == 5
+    for way, answers in ways.items():
+        assert answers == expected, way
+    assert by_command(folder, examples[:3]) == pytest.approx(expected.expected[:3], rel=1e-5)
 
 
 def test_the_console_is_calm_and_the_log_is_not(project: Project, first: Ended):

@@ -21,7 +21,6 @@ from checkout import PROJECT, QUICK, environment
 from models.features import FEATURES
 from models.names import PREDICTION, SERVING
 from models.request import parse_request
-from pipeline.vertex.vertex_settings import SERVING_IMAGE
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 
@@ -151,6 +150,7 @@ def test_requests_are_those_that_vertex_would_get(folder: Folder, first: Ended) 
     bodies = {
         re.sub(r".*/|\?.*", "", request["path"]): request["body"]
         for request in map(json.loads, lines)
+        if request["task"] != "release"
     }
     image = "us-central1-docker.pkg.dev/my-project/natality/natality:1"
     training = bodies["customJobs"]
@@ -179,22 +179,18 @@ def test_requests_are_those_that_vertex_would_get(folder: Folder, first: Ended) 
     assert bodies["endpoints"]["displayName"] == "natality"
     assert bodies["endpoints"]["labels"]["team"] == "births"
     model = bodies["models:upload"]["model"]
-    assert model.pop("displayName").startswith("v")
-    assert model.pop("artifactUri").startswith("gs://my-bucket/natality/pipeline/")
-    assert model["containerSpec"] == {"imageUri": SERVING_IMAGE}
-    deployment = bodies["natality:deployModel"]
-    deployed = deployment["deployedModel"]
-    assert deployed["model"].startswith("projects/my-project/locations/us-central1/models/")
-    assert deployed["dedicatedResources"] == {
-        "machineSpec": {"machineType": "n2-standard-2"},
-        "minReplicaCount": 1,
-        "maxReplicaCount": 2,
-    }
+    assert model["displayName"] == "natality-development"
+    assert model["artifactUri"].startswith("gs://my-bucket/natality/pipeline/1/")
+    assert model["labels"]["run"] == model["artifactUri"].split("/")[6]
+    assert model["containerSpec"]["imageUri"] == f"{image[:-2]}-serving:1"
+    (deployment,) = (body for path, body in bodies.items() if path.endswith(":deployModel"))
+    assert deployment["deployedModel"]["model"].endswith("/models/natality-development@1")
     assert deployment["trafficSplit"] == {"0": 100}
 
 
 def test_the_webhook_is_told_how_the_run_ended(folder: Folder, first: Ended) -> None:
-    *_, last = map(json.loads, (folder.logs / "requests.jsonl").read_text().splitlines())
+    requests = map(json.loads, (folder.logs / "requests.jsonl").read_text().splitlines())
+    *_, last = (request for request in requests if request["task"] != "release")
     assert (last["task"], last["path"]) == ("Notification", "/webhook")
     said, verdict, pushed, report, run = last["body"]["text"].splitlines()
     assert said == "natality-development: the run succeeded, and its model is blessed."
@@ -203,6 +199,12 @@ def test_the_webhook_is_told_how_the_run_ended(folder: Folder, first: Ended) -> 
     page = report.removeprefix("Report: https://storage.cloud.google.com/")
     assert (folder.path / "rehearsal" / "buckets" / page).exists()
     assert run.endswith(f"/pipelines/runs/natality-development-{folder.logs.name}?project=1")
+
+
+def test_the_release_is_rehearsed_too(first: Ended) -> None:
+    assert first.line("Release") == (
+        "canary: version 1 90%, version 2 10%; promote: version 2 100%; rollback: version 1 100%"
+    )
 
 
 def test_it_ends_with_a_page_that_tells_of_vertex(folder: Folder, first: Ended) -> None:

@@ -13,6 +13,7 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from pipeline.components.accepted_statistics import ACCEPTED
 from pipeline.components.resolvers import OtherAcceptedStrategy, OtherBlessedModelStrategy
+from serving.versions.push_folder import roll_back
 
 
 class History:
@@ -61,6 +62,23 @@ class History:
         blessing.set_string_custom_property("current_model", "")
         self._put(blessing)
         self._blessings.append(blessing)
+
+    def pushed(self, model: int, destination: Path) -> None:
+        """A Pusher puts a model into a folder."""
+        pushed = standard_artifacts.PushedModel()
+        pushed.uri = f"/pushed/{model}"
+        pushed.set_string_custom_property("pushed_destination", str(destination))
+        self._put(pushed)
+        kind = metadata_store_pb2.ExecutionType(name="Pusher")
+        execution = metadata_store_pb2.Execution(type_id=self.store.put_execution_type(kind))
+        (pusher,) = self.store.put_executions([execution])
+        event = metadata_store_pb2.Event
+        self.store.put_events(
+            [
+                event(artifact_id=model, execution_id=pusher, type=event.INPUT),
+                event(artifact_id=pushed.id, execution_id=pusher, type=event.OUTPUT),
+            ]
+        )
 
     def baseline(self) -> int | None:
         resolved = OtherBlessedModelStrategy().resolve_artifacts(
@@ -147,6 +165,19 @@ def test_a_candidate_from_the_cache_is_compared_with_the_newer_one(history: Hist
     history.judged(newer, blessed=True)
     history.put_out(reverted_to)
     assert history.baseline() == newer
+
+
+def test_it_is_none_that_was_taken_back(history: History, tmp_path: Path):
+    older, newer = history.trained(), history.trained()
+    for version, model in enumerate((older, newer), start=1):
+        history.judged(model, blessed=True)
+        history.pushed(model, tmp_path / str(version))
+        (tmp_path / str(version)).mkdir()
+        (tmp_path / str(version) / "saved_model.pb").touch()
+    history.trained()
+    assert history.baseline() == newer
+    roll_back(tmp_path)
+    assert history.baseline() == older
 
 
 def test_previous_statistics_are_the_latest_that_were_accepted(history: History):

@@ -13,7 +13,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
 from pipeline.components.whole_pusher import Executor
-from pipeline.local.predict import versions
+from serving.versions.push_folder import versions
 
 
 class Killed(BaseException):

@@ -16,8 +16,9 @@ from small_model import WIDTHS, expected, write_model
 from common.errors import UserError
 from models.judging import EXAMPLE_REQUEST
 from models.names import PREDICTION, SERVING
-from pipeline.local.predict import Answer, Options, predict, run, versions
+from pipeline.local.predict import Answer, Options, predict, run
 from pipeline.settings import load_settings
+from serving.versions.push_folder import versions
 
 
 class Answers(tf.Module):

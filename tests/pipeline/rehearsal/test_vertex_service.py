@@ -12,14 +12,12 @@ from typing import Any
 
 import pytest
 from google.api_core.exceptions import Forbidden, GoogleAPICallError, NotFound
-from google.cloud import aiplatform
 from google.cloud.aiplatform import gapic
 from google.oauth2.credentials import Credentials
 
 from common.errors import UserError
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.custom_job import Replica, cluster_variables, replicas_of
-from pipeline.rehearsal.loopback import one_class_per_message
 from pipeline.rehearsal.processes import Processes
 from pipeline.rehearsal.vertex_service import Vertex
 
@@ -42,7 +40,7 @@ def client(vertex: Vertex) -> gapic.JobServiceClient:
     return clients(**vertex.access())
 
 
-def clients(address: str, token: str, buckets: str) -> gapic.JobServiceClient:
+def clients(address: str, token: str) -> gapic.JobServiceClient:
     return gapic.JobServiceClient(
         credentials=Credentials(token),
         transport="rest",
@@ -145,42 +143,6 @@ def test_each_replica_is_told_of_all_in_both_forms() -> None:
     assert chief["cluster"] == worker["cluster"] == pools
     assert chief["task"] == {"type": "workerpool0", "index": 0}
     assert worker["task"] == {"type": "workerpool1", "index": 1}
-
-
-def test_a_model_that_is_deployed_becomes_a_version_in_a_folder(
-    vertex: Vertex, tmp_path: Path
-) -> None:
-    model = tmp_path / "buckets" / "bucket" / "model"
-    model.mkdir(parents=True)
-    (model / "saved_model.pb").write_text("model")
-    one_class_per_message()
-    aiplatform.init(
-        project="proj",
-        location="us-central1",
-        api_endpoint=vertex.access()["address"],
-        api_transport="rest",
-        credentials=Credentials(vertex.access()["token"]),
-    )
-    assert aiplatform.Endpoint.list(filter='display_name="natality"') == []
-    aiplatform.Endpoint.create(display_name="natality", labels={"a": "b"})
-    folders = []
-    for _ in range(2):
-        uploaded = aiplatform.Model.upload(
-            display_name="v1",
-            artifact_uri="gs://bucket/model",
-            serving_container_image_uri="image:1",
-        )
-        (endpoint,) = aiplatform.Endpoint.list(filter='display_name="natality"')
-        uploaded.deploy(endpoint=endpoint, machine_type="n1-standard-4", traffic_percentage=100)
-        folders.append(tmp_path / "endpoints" / "natality" / uploaded.name)
-        assert (folders[-1] / "saved_model.pb").read_text() == "model"
-    older, newer = (int(folder.name) for folder in folders)
-    assert older < newer
-    kept = [json.loads(line) for line in (tmp_path / "logs" / "requests.jsonl").open()]
-    deployed = [r["body"] for r in kept if r["path"].partition("?")[0].endswith(":deployModel")]
-    assert deployed[0]["deployedModel"]["dedicatedResources"]["machineSpec"] == {
-        "machineType": "n1-standard-4"
-    }
 
 
 def test_requests_of_others_are_refused(vertex: Vertex) -> None:

@@ -211,15 +211,21 @@ def test_training_is_a_custom_job_of_the_scale(
 def test_a_blessed_model_goes_to_an_endpoint(vertex_settings: Load):
     settings = vertex_settings("--endpoint", "births", "--endpoint-traffic", "10")
     config = custom_config(compile_job(settings), "Pusher")
-    assert config["ai_platform_vertex_container_image_uri"] == settings.serving_image
-    assert config["ai_platform_serving_args"] == {
-        "project": "my-project",
-        "endpoint_name": "births",
-        "labels": {},
-        "machine_type": "n2-standard-2",
-        "min_replica_count": 1,
-        "max_replica_count": 2,
-        "traffic_percentage": 10,
+    serving = config["ai_platform_serving_args"]
+    assert serving.pop("version_labels").keys() == {"transform", "training"}
+    assert serving == {
+        "place": {
+            "parent": "projects/my-project/locations/us-central1",
+            "model": "natality-development",
+            "endpoint": "births",
+            "dedicated": True,
+            "image": "us-central1-docker.pkg.dev/my-project/natality/natality-serving:1",
+            "machine_type": "n2-standard-2",
+            "min_replicas": 1,
+            "max_replicas": 2,
+            "labels": {},
+        },
+        "traffic": 10,
     }
 
 
@@ -289,7 +295,7 @@ def test_tasks_are_tried_again_but_for_the_gate_and_the_push(vertex_settings: Lo
         return {name: task.retry_policy.max_retry_count for name, task in dag.tasks.items()}
 
     job = compile_job(vertex_settings("--task-retries", "3"))
-    once = {"AnomalyGate", "Pusher"}
+    once = {"AnomalyGate"}
     assert {name for name, count in retried(job).items() if count} == set(containers(job)) - once
     assert set(retried(job).values()) == {0, 3}
     assert set(retried(compile_job(vertex_settings("--task-retries", "0"))).values()) == {0}

@@ -73,7 +73,12 @@ def test_workers_have_an_image_beside_that_of_the_tasks(vertex_settings: Load):
     by_digest = ["--image", f"gcr.io/p/natality@sha256:{'0' * 64}"]
     assert "dataflow_image must be set" in refused(vertex_settings, *by_digest)
     workers = f"gcr.io/p/natality-workers@sha256:{'1' * 64}"
-    assert vertex_settings(*by_digest, "--dataflow-image", workers).workers_image == workers
+    by_digest += ["--dataflow-image", workers]
+    assert "serving_image must be set" in refused(vertex_settings, *by_digest)
+    serving = f"gcr.io/p/natality-serving@sha256:{'2' * 64}"
+    named = vertex_settings(*by_digest, "--serving-image", serving)
+    assert (named.workers_image, named.serving_container) == (workers, serving)
+    assert vertex_settings(*by_digest, "--push-to", "storage").workers_image == workers
 
 
 def test_a_folder_may_end_in_a_slash(vertex_settings: Load):

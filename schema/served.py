@@ -1,0 +1,27 @@
+"""The schema that requests keep to: what a request may leave out may be missing."""
+
+from __future__ import annotations
+
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from models.features import FEATURES
+
+ENVIRONMENT = "SERVING"
+"""Environment of the schema in which neither the label nor the calendar is there."""
+
+
+def request_schema(schema: schema_pb2.Schema) -> schema_pb2.Schema:
+    """A schema for the examples of a request log.
+
+    Args:
+        schema: The one that training's examples keep to; left as it is.
+    """
+    requests = schema_pb2.Schema()
+    requests.CopyFrom(schema)
+    optional = {feature.name for feature in FEATURES if not feature.required}
+    for feature in requests.feature:
+        if feature.name in optional:
+            feature.ClearField("shape")
+            feature.ClearField("presence")
+            feature.value_count.min = feature.value_count.max = 1
+    return requests

@@ -26,7 +26,8 @@ def lead_clients(address: str, token: str) -> None:
 
     runner._POLLING_INTERVAL_IN_SECONDS = 1  # Instead of 30.
     one_class_per_message()
-    for name in ("ModelServiceClient", "EndpointServiceClient", "PipelineServiceClient"):
+    for name in ("Model", "Endpoint", "Pipeline", "Prediction"):
+        name = f"{name}ServiceClient"
         setattr(aiplatform_v1, name, _led(getattr(aiplatform_v1, name), address, token))
     gapic.JobServiceClient = _led(gapic.JobServiceClient, address, token)
 

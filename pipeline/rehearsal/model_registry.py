@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from common.files import replacing, write_atomically
+from models.request import RequestError
 from pipeline.rehearsal.buckets import Buckets
+from pipeline.rehearsal.predictions import predict
 
 Body = dict[str, Any]
 NAME = r"projects/[^/]+/locations/[^/]+"
@@ -45,6 +47,7 @@ class ModelRegistry:
     def __init__(self, folder: Path, buckets: Buckets) -> None:
         self._folder = folder
         self._buckets = buckets
+        self._asked = 0
         self._file = folder / "registry.json"
         kept = json.loads(self._file.read_text("utf-8")) if self._file.exists() else {}
         self._versions: dict[str, list[Body]] = kept.get("versions", {})
@@ -60,6 +63,7 @@ class ModelRegistry:
             ("PATCH", endpoint, self._update),
             ("POST", rf"{endpoint}:deployModel", self._deploy),
             ("POST", rf"{endpoint}:undeployModel", self._undeploy),
+            ("POST", rf"{endpoint}:predict", self._predict),
         ]
         """Method, pattern of the path, and what answers: with its groups, the body, the query."""
 
@@ -178,6 +182,19 @@ class ModelRegistry:
         shutil.rmtree(self._folder / endpoint["displayName"] / key)
         self._keep()
         return _done("UndeployModelResponse", {})
+
+    def _predict(self, groups: tuple[str, ...], body: Body, query: Mapping[str, str]) -> Body:
+        endpoint = _found(self._endpoints, groups[0])
+        shares = [key for key, share in sorted(endpoint["trafficSplit"].items()) if share]
+        if not shares:
+            raise RefusedError(400, f"{endpoint['displayName']} has no model")
+        self._asked += 1
+        key = shares[self._asked % len(shares)]  # In turn, where Vertex AI draws lots.
+        try:
+            answer = predict(self._folder / endpoint["displayName"] / key, body["instances"])
+        except RequestError as refused:
+            raise RefusedError(400, str(refused)) from refused
+        return {"predictions": answer, "deployedModelId": key}
 
     def _share(self, endpoint: Body, split: Mapping[str, int]) -> None:
         unknown = split.keys() - {deployed["id"] for deployed in endpoint["deployedModels"]}

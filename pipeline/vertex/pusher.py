@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
+from absl import logging
 from google.cloud import aiplatform_v1
 from tfx import types
 from tfx import v1 as tfx
@@ -17,7 +18,8 @@ from tfx.dsl.components.base import executor_spec
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
 
-from pipeline.vertex.releases import Place, Releases
+from pipeline.vertex.releases import Place, Releases, is_prebuilt
+from pipeline.vertex.smoke_request import ask_deployed
 
 X = tfx.extensions.google_cloud_ai_platform
 
@@ -58,6 +60,12 @@ class Executor(executor.Executor):
         releases = _releases(place)
         version = releases.upload(pushed.uri, run, _about(place, run), serving[LABELS])
         releases.deploy(version, serving[TRAFFIC])
+        # A ready-made server wants what a caller of ours may leave out.
+        asked = None if is_prebuilt(place.image) else releases.deployed(version)
+        if asked:
+            endpoint, deployed = asked
+            value = ask_deployed(_predictions(place, endpoint), endpoint.name, deployed)
+            logging.info("Version %s answers the example request with %g.", version, value)
         self._MarkPushed(
             pushed, pushed_destination=f"{place.model_name}@{version}", pushed_version=version
         )
@@ -85,6 +93,16 @@ def _releases(place: Place) -> Releases:
         place,
         aiplatform_v1.ModelServiceClient(transport="rest", client_options=options),
         aiplatform_v1.EndpointServiceClient(transport="rest", client_options=options),
+    )
+
+
+def _predictions(
+    place: Place, endpoint: aiplatform_v1.Endpoint
+) -> aiplatform_v1.PredictionServiceClient:
+    region = place.parent.rpartition("/")[2]
+    address = endpoint.dedicated_endpoint_dns or f"{region}-aiplatform.googleapis.com"
+    return aiplatform_v1.PredictionServiceClient(
+        transport="rest", client_options={"api_endpoint": address}
     )
 
 

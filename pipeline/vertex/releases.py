@@ -170,6 +170,14 @@ class Releases:
         else:
             self._crown(version)
 
+    def deployed(self, version: str) -> tuple[Endpoint, str] | None:
+        """The endpoint that asks a version, and the version's id there; None if none does."""
+        endpoint = self._endpoint()
+        for deployed in self._deployed(endpoint) if endpoint else ():
+            if endpoint and _version(deployed) == version:
+                return endpoint, deployed.id
+        return None
+
     def promote(self, version: str | None = None) -> str:
         """Has a version get all requests.
 

@@ -13,11 +13,13 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import aiplatform_v1
 from google.oauth2.credentials import Credentials
 from rich.console import Console
+from small_model import write_model
 from tfx.components.evaluator import constants
 from tfx.types import standard_artifacts
 from tfx.utils import json_utils
 
 from common.errors import UserError
+from models.judging import EXAMPLE_REQUEST
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.loopback import one_class_per_message
 from pipeline.rehearsal.processes import Processes
@@ -27,6 +29,7 @@ from pipeline.vertex import pusher
 from pipeline.vertex.engines import vertex_engines
 from pipeline.vertex.release import place, show
 from pipeline.vertex.releases import Releases, label_value
+from pipeline.vertex.smoke_request import ask_deployed
 from pipeline.vertex.vertex_settings import VertexSettings
 
 PARENT = "projects/my-project/locations/us-central1"
@@ -46,6 +49,9 @@ class Service:
             for client in (aiplatform_v1.ModelServiceClient, aiplatform_v1.EndpointServiceClient)
         )
         self.releases = Releases(place(settings), *self.clients)
+        self.predictions = aiplatform_v1.PredictionServiceClient(
+            credentials=credentials, transport="rest", client_options=options
+        )
 
     def push(self, run: str, traffic: int = 100) -> str:
         version = self.releases.upload("gs://bucket/model", run, "about", {"training": "abc"})
@@ -297,11 +303,11 @@ def test_the_executor_pushes_what_is_blessed(
     models, endpoints = service.clients
     monkeypatch.setattr(aiplatform_v1, "ModelServiceClient", lambda **_: models)
     monkeypatch.setattr(aiplatform_v1, "EndpointServiceClient", lambda **_: endpoints)
+    monkeypatch.setattr(aiplatform_v1, "PredictionServiceClient", lambda **_: service.predictions)
     model = standard_artifacts.Model()
     model.uri = str(tmp_path / "trained")
-    saved = tmp_path / "trained" / "Format-Serving" / "saved_model.pb"
-    saved.parent.mkdir(parents=True)
-    saved.write_text("model")
+    (tmp_path / "trained").mkdir()
+    write_model(tmp_path, 1).rename(tmp_path / "trained" / "Format-Serving")
     pushed = standard_artifacts.PushedModel()
     pushed.uri = str(tmp_path / "buckets/bucket/root/123/run-9/Pusher_7/pushed_model")
     config = vertex_engines(service.settings).destination["custom_config"]
@@ -320,13 +326,29 @@ def test_the_executor_pushes_what_is_blessed(
     for _ in range(2):  # As when a task that has failed is tried again.
         push(blessed=1)
         assert pushed.get_string_custom_property("pushed_destination") == f"{MODEL}@1"
-    ((_, upload),) = [r for r in service.requests() if r[0] == "models:upload"]
+    requests = service.requests()
+    asked = [body for path, body in requests if path.endswith(":predict")]
+    assert asked == [{"instances": [EXAMPLE_REQUEST]}] * 2
+    ((_, upload),) = [r for r in requests if r[0] == "models:upload"]
     assert upload["model"]["artifactUri"] == "gs://bucket/root/123/run-9/Pusher_7/pushed_model"
     assert upload["model"]["labels"].keys() == {"team", "run", "transform", "training"}
     assert upload["model"]["labels"]["run"] == "run-9"
     assert upload["model"]["versionDescription"].endswith(
         "/vertex-ai/pipelines/locations/us-central1/runs/run-9?project=my-project"
     )
+
+
+def test_a_model_that_answers_nonsense_is_told_after_its_deployment(service: Service):
+    bucket = service.folder / "buckets" / "bucket"
+    write_model(bucket, 9, offset=50.0)
+    version = service.releases.upload("gs://bucket/9", "run-1", "about", {})
+    service.releases.deploy(version, 100)
+    endpoint, deployed = service.releases.deployed(version) or (None, "")
+    assert endpoint
+    with pytest.raises(UserError, match="The model is deployed, and answers the example request"):
+        ask_deployed(service.predictions, endpoint.name, deployed)
+    idle = service.releases.upload("gs://bucket/model", "run-2", "about", {})
+    assert service.releases.deployed(idle) is None
 
 
 def test_a_label_takes_what_google_cloud_allows():

@@ -117,6 +117,10 @@ _ALLOWED: Mapping[type[exp.Expr], frozenset[str]] = {
     **dict.fromkeys((exp.Exp, exp.Ln), _UNARY),
     **dict.fromkeys((exp.Log, exp.Pow), _BINARY),
     exp.Round: frozenset({"this", "decimals"}),
+    # Arrays, which are constants here: what a model learned.
+    exp.Array: frozenset({"expressions", "struct_name_inheritance"}),
+    exp.Bracket: frozenset({"this", "expressions"}),
+    exp.RangeBucket: _BINARY,
     # Strings.
     exp.Concat: frozenset({"expressions", "safe", "coalesce"}),
     exp.DPipe: frozenset({"this", "expression", "safe"}),
@@ -248,6 +252,9 @@ def _refuse_unknown(tree: exp.Expr) -> None:
             raise _refused(f"{node.side} JOIN", node)
         if isinstance(node, exp.Count | exp.Distinct) and len(node.expressions) > 1:
             raise _refused(f"{_name(node)} of several columns", node)
+        # ORDINAL is 1, no word at all None.
+        if isinstance(node, exp.Bracket) and node.args.get("offset") != 0:
+            raise _refused("an index without OFFSET", node)
         _refuse_unknown_time(node)
         _refuse_unknown_text(node)
         _refuse_unknown_window(node)
@@ -385,6 +392,10 @@ def _give_bigquery_meaning(node: exp.Expr) -> exp.Expr:
         return _call("bq_div", node.this, node.expression)
     if isinstance(node, exp.Mod):
         return _call("bq_mod", node.this, node.expression)
+    if isinstance(node, exp.RangeBucket):
+        return _call("bq_range_bucket", node.this, node.expression)
+    if isinstance(node, exp.Bracket):
+        return _call("bq_at_offset", node.this, *node.expressions)
     if isinstance(node, exp.Round):
         digits = node.args.get("decimals")
         return _call("bq_round", node.this, *([digits] if digits else []))
@@ -488,7 +499,9 @@ def _number(node: exp.Literal) -> exp.Expr:
     """Numbers are INT64 or FLOAT64 in BigQuery; DuckDB would make them INTEGER and DECIMAL."""
     text = node.this
     if not text.isdigit():
-        return exp.Literal.number(text if "e" in text.lower() else f"{text}e0")
+        # In place: replaced one by one, those of a long array would take the square of its length.
+        node.set("this", text if "e" in text.lower() else f"{text}e0")
+        return node
     if isinstance(node.parent, _LITERAL_INT_PARENTS):
         return node
     return exp.cast(node.copy(), "BIGINT", dialect="duckdb")

@@ -354,5 +354,20 @@ _STRINGS = (
     _macro("regexp_contains", "(x VARCHAR, y VARCHAR) AS regexp_matches(x, y)"),
 )
 
-MACROS = (*_ARITHMETIC, *_casts(), *_TIMES, *_STRINGS)
+_ARRAYS = (
+    # Outside of the array BigQuery fails; DuckDB, which counts from 1, answers NULL.
+    _macro(
+        "at_offset",
+        f"""(x, n) AS CASE WHEN n < 0 OR n >= len(x)
+        THEN {_fails("An OFFSET is outside of its array.", "Bound it with LEAST and GREATEST.")}
+        ELSE x[n + 1] END""",
+    ),
+    _macro(
+        "range_bucket",
+        """(x, bounds) AS CASE WHEN x IS NULL OR isnan(CAST(x AS DOUBLE)) THEN NULL
+        ELSE CAST(len(list_filter(bounds, lambda bound: bound <= x)) AS BIGINT) END""",
+    ),
+)
+
+MACROS = (*_ARITHMETIC, *_casts(), *_TIMES, *_STRINGS, *_ARRAYS)
 """Statements that make the macros, each after those it uses."""

@@ -28,7 +28,7 @@ from models.declaration import Hyperparameters, Label
 from models.feature_kinds import categories, numbers
 from models.transform import bucket_name, quantile_name, unknown_name, z_score_name
 
-_BEND = 0.25
+BEND = 0.25
 """How near an end of the label's range predictions begin to bend, as a share of the label's scale:
 near enough to change no others."""
 
@@ -102,7 +102,7 @@ def wide_and_deep(
     model = keras.experimental.WideDeepModel(
         keras.Model(inputs, _wide(sparse, dense, sizes, mean), name="wide"),
         keras.Model(inputs, _deep(sparse, dense, sizes, options, hidden), name="deep"),
-        activation=within_range(declared.LABEL, _BEND * options.label_scale),
+        activation=within_range(declared.LABEL, BEND * options.label_scale),
     )
     model(inputs)  # Builds it, so that it can be saved before it has seen a batch.
     falling = keras.optimizers.schedules.CosineDecay(

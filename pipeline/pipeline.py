@@ -13,6 +13,7 @@ from tfx.proto import example_gen_pb2
 
 from data.query import render_splits
 from data.table import TABLE
+from models.bigquery_ml import write_script
 from models.evaluation import eval_config
 from models.search import Search
 from models.task import Training
@@ -24,7 +25,7 @@ from pipeline.components.shards import to_config
 from pipeline.components.tuner import Tuner
 from pipeline.settings import Settings
 from report.component import TEMPLATES, Report
-from report.run_info import RunInfo
+from report.run_info import BigQueryModel, RunInfo
 
 
 @dataclass(frozen=True)
@@ -247,7 +248,23 @@ def _run_info(settings: Settings, engines: Engines, components: Sequence[Any]) -
         queries=render_splits(settings, table=settings.table, sample=settings.sample),
         fingerprints=code,
         upstream={component.id: _upstream(component) for component in components},
+        bigquery_model=_bigquery_model(settings),
     )
+
+
+def _bigquery_model(settings: Settings) -> BigQueryModel | None:
+    """What BigQuery ML is to train for comparison."""
+    if settings.reference != "bigquery_ml":
+        return None
+    kind, dataset = settings.bigquery_ml_model, str(settings.bigquery_ml_dataset)
+    name = f"{TABLE.pipeline}_{kind}".lower().replace("-", "_")
+    script = write_script(
+        kind,
+        f"{dataset}.{name}",
+        render_splits(settings, table=settings.table, sample=settings.sample),
+        settings.hyperparameters,
+    )
+    return BigQueryModel(dataset.split(".")[0], kind, script)
 
 
 def _upstream(component: Any) -> tuple[str, ...]:

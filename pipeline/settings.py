@@ -174,6 +174,18 @@ class Settings(Layered, QueryParameters):
         description=f"slices that matter enough to judge, of {', '.join(SLICES)}",
     )
 
+    reference: Literal["local", "bigquery_ml"] = Field(
+        "local",
+        description="what the report holds the model against: learners on this machine, or besides "
+        "them a model that BigQuery ML trains on the same splits",
+    )
+    bigquery_ml_model: Literal[
+        "LINEAR_REG", "BOOSTED_TREE_REGRESSOR", "DNN_LINEAR_COMBINED_REGRESSOR"
+    ] = Field("BOOSTED_TREE_REGRESSOR", description="kind of that model")
+    bigquery_ml_dataset: str | None = Field(
+        None, description="dataset that keeps that model, as project.dataset; the project pays"
+    )
+
     environment: str = Field(
         "development",
         pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$",
@@ -203,6 +215,13 @@ class Settings(Layered, QueryParameters):
             raise ValueError("write project.dataset.table, of letters, digits, - and _")
         return table
 
+    @field_validator("bigquery_ml_dataset")
+    @classmethod
+    def _check_dataset(cls, dataset: str | None) -> str | None:
+        if dataset is not None and not re.fullmatch(r"[a-z][a-z0-9-]+\.\w+", dataset):
+            raise ValueError("write project.dataset")
+        return dataset
+
     @field_validator("judged_slices")
     @classmethod
     def _check_slices(cls, slices: str) -> str:
@@ -225,6 +244,12 @@ class Settings(Layered, QueryParameters):
                 f"environment is {PRODUCTION!r} and sample {self.sample:g}; what was learned from "
                 "a sample must not become the baseline of the whole table"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_reference(self) -> Settings:
+        if self.reference == "bigquery_ml" and not self.bigquery_ml_dataset:
+            raise ValueError("reference 'bigquery_ml' needs bigquery_ml_dataset as well")
         return self
 
     @property
@@ -346,6 +371,8 @@ class LocalSettings(Settings):
     def _check_bigquery(self) -> LocalSettings:
         if self.source == BIGQUERY and not (self.project and self.bigquery_temp):
             raise ValueError("source 'bigquery' needs project and bigquery_temp as well")
+        if self.reference == "bigquery_ml" and self.source != BIGQUERY:
+            raise ValueError("reference 'bigquery_ml' needs source 'bigquery', to learn from")
         return self
 
     @property

@@ -11,6 +11,21 @@ from models.declaration import Bounds
 
 
 @dataclass(frozen=True)
+class BigQueryModel:
+    """A model that BigQuery ML trains for comparison.
+
+    Attributes:
+        project: The project that pays.
+        kind: Such as `LINEAR_REG`.
+        script: BigQuery SQL that trains it, and answers with `rmse` and `mae` on the eval split.
+    """
+
+    project: str
+    kind: str
+    script: str
+
+
+@dataclass(frozen=True)
 class RunInfo:
     """What a runner knows of a run when it begins.
 
@@ -24,6 +39,7 @@ class RunInfo:
         queries: SQL by split.
         fingerprints: Of code and data, by what they are of.
         upstream: Names of the components that each waits for.
+        bigquery_model: What BigQuery ML is to train for comparison, if it is asked.
     """
 
     pipeline: str
@@ -35,6 +51,7 @@ class RunInfo:
     queries: Mapping[str, str]
     fingerprints: Mapping[str, str]
     upstream: Mapping[str, tuple[str, ...]]
+    bigquery_model: BigQueryModel | None = None
 
     def to_json(self) -> str:
         """The form in which it travels; the same for the same values."""

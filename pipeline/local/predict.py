@@ -1,8 +1,9 @@
-"""The command `predict`: asks the newest pushed model."""
+"""The command `predict`: asks the newest pushed model, or writes it as a query."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +15,14 @@ from pydantic_settings import CliPositionalArg
 from rich.console import Console
 
 from common.errors import UserError
+from data.query import SPLITS, render_splits
 from data.table import TABLE
 from models import interpretation
 from models.intervals import Intervals
 from models.judging import EXAMPLE_REQUEST
 from models.names import PREDICTION, SERVING
 from models.request import parse_request
+from pipeline.cli.config import SettingsError
 from pipeline.settings import LocalSettings
 from report.wording import declared_wording
 from serving.versions.push_folder import versions
@@ -28,16 +31,24 @@ from serving.versions.push_folder import versions
 class Options(BaseModel):
     """Ask the newest pushed model."""
 
-    request: CliPositionalArg[str] = Field(
-        description=f"One {TABLE.row} as JSON, such as '{json.dumps(EXAMPLE_REQUEST)}'."
+    request: CliPositionalArg[str | None] = Field(
+        None, description=f"One {TABLE.row} as JSON, such as '{json.dumps(EXAMPLE_REQUEST)}'."
+    )
+    sql: bool = Field(
+        False, description="print the model as one query in BigQuery's dialect, which predicts"
+    )
+    input: str | None = Field(
+        None,
+        description=f"with --sql, what to predict: a split ({', '.join(SPLITS)}), a table as "
+        "project.dataset.table, or a file with a query; by default all that the settings select",
     )
 
 
 def run(settings: LocalSettings, options: Options, console: Console) -> int:
-    """Prints one prediction.
+    """Prints one prediction, or the query.
 
     Args:
-        settings: What the user chose; only the run root matters.
+        settings: What the user chose; of a request, only the run root matters.
         options: What to ask.
         console: Where to print it.
 
@@ -45,8 +56,22 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
         Zero.
 
     Raises:
-        UserError: If the request is not one, or as `predict`.
+        UserError: If the request is not one, or as `predict` and `translate_model`.
     """
+    if (options.request is None) != options.sql or (options.input and not options.sql):
+        raise SettingsError(
+            "It is not said what to predict, or twice.",
+            f"Give one request, such as '{json.dumps(EXAMPLE_REQUEST)}'; or --sql, with --input or "
+            "without.",
+        )
+    if options.request is None:
+        from serving.sql.translation import translate_model  # Takes the seconds of TensorFlow.
+
+        version = next(versions(settings.serving_folder), None)
+        if version is None:
+            raise _nothing_pushed(settings.serving_folder)
+        console.file.write(translate_model(version, rows_to_predict(settings, options.input)))
+        return 0
     request = parse_request(options.request)  # Told before TensorFlow loads, if it is wrong.
     answer = predict(settings.serving_folder, request)
     console.print(_told(answer), highlight=False, soft_wrap=True)
@@ -122,9 +147,38 @@ def predict(folder: Path, request: Mapping[str, str | float]) -> Answer:
             "Remove these folders, and push a model again: local_runner.py --from Pusher "
             "--no-cache.",
         )
-    raise UserError(
+    raise _nothing_pushed(folder)
+
+
+def _nothing_pushed(folder: Path) -> UserError:
+    return UserError(
         f"No model has been pushed to {folder}.",
         "Run local_runner.py first, or point --run-root at a root with a pushed model.",
+    )
+
+
+def rows_to_predict(settings: LocalSettings, rows: str | None) -> str:
+    """The query for the rows to predict, in BigQuery's dialect.
+
+    Args:
+        settings: Which rows the pipeline's own query selects.
+        rows: A split, a table as `project.dataset.table`, the name of a file with a query; None for
+            all splits.
+
+    Raises:
+        UserError: If it is something else.
+    """
+    if rows is None or rows in SPLITS:
+        queries = render_splits(settings, table=settings.table, sample=settings.sample)
+        chosen = queries.values() if rows is None else [queries[rows]]
+        return "\nUNION ALL\n".join(f"(\n{query.strip()}\n)" for query in chosen)
+    if Path(rows).is_file():
+        return f"(\n{Path(rows).read_text(encoding='utf-8').strip()}\n)"
+    if re.fullmatch(r"[\w-]+(\.[\w-]+){2}", rows):
+        return f"SELECT * FROM `{rows}`"
+    raise UserError(
+        f"--input is {rows!r}, which is no split, no table and no file that is there.",
+        f"Give one of {', '.join(SPLITS)}, project.dataset.table, or the name of a file.",
     )
 
 

@@ -61,7 +61,7 @@ def collect_facts(
         verdict=reach_verdict(
             run,
             slices,
-            compare_references(examples, rows) if evaluated else (),
+            compare_references(examples, rows, info.bigquery_model) if evaluated else (),
             findings,
             info,
             failure or _failure(lineage),

@@ -21,7 +21,9 @@ from threadpoolctl import threadpool_limits
 from models.feature_kinds import categories, numbers
 from models.features import LABEL
 from models.judging import PUBLISHED
+from report.collect.bigquery_reference import train_reference
 from report.facts import Reference
+from report.run_info import BigQueryModel
 
 _CATEGORIES = [category.name for category in categories()]
 _NUMBERS = [number.name for number in numbers()]
@@ -69,11 +71,19 @@ def train_references(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, tuple
 
 
 def compare_references(
-    examples: Mapping[str, pd.DataFrame], rows: Mapping[str, int]
+    examples: Mapping[str, pd.DataFrame],
+    rows: Mapping[str, int],
+    bigquery_model: BigQueryModel | None = None,
 ) -> tuple[Reference, ...]:
     """What the model is held against: on the same rows, then as published.
 
-    The rows are the first examples of the train and eval splits, of `rows` that each split has.
+    Args:
+        examples: The first examples of the train and eval splits.
+        rows: How many each split has.
+        bigquery_model: What BigQuery ML is to train on all of them.
+
+    Raises:
+        UserError: If BigQuery refuses.
     """
     train, test = examples["train"], examples["eval"]
     source = f"learned from {_part(len(train), rows['train'])}"
@@ -87,7 +97,8 @@ def compare_references(
         Reference(p.model, p.rmse, p.mae, f"published: {p.source}", same_rows=False)
         for p in PUBLISHED
     ]
-    return (*measured, *published)
+    in_bigquery = [train_reference(bigquery_model)] if bigquery_model else []
+    return (*measured, *in_bigquery, *published)
 
 
 def _part(read: int, of: int) -> str:

@@ -25,6 +25,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import proto_utils
 
+from data.warehouse import Warehouse
 from models import features as declared
 from models.declaration import (
     UNKNOWN,
@@ -46,6 +47,8 @@ from models.resampling import resampling_groups
 from models.slicing import slice_values
 from models.task import Training, run_fn
 from pipeline.beam import RUNNER
+from serving.sql.score_query import PREDICTED
+from serving.sql.translation import translate_model
 
 Row = dict[str, Any]
 
@@ -366,3 +369,28 @@ def test_a_record_that_gives_one_example_is_its_own_group(trips):
     groups = resampling_groups(columns, 1000)
     assert len(set(groups)) == 100
     assert np.bincount(groups).max() < 30
+
+
+def test_as_a_query_it_answers_as_the_model(learned):
+    rows = learned.rows["eval"][:100]
+    selected = "\nUNION ALL ".join(
+        f"SELECT {place} AS place, {', '.join(literals(row, learned.table))}"
+        for place, row in enumerate(rows)
+    )
+    query = translate_model(Path(learned.arguments.serving_model_dir), selected)
+    with Warehouse({}) as warehouse:
+        found = [row for batch in warehouse.query(query) for row in batch.to_pylist()]
+    found.sort(key=lambda row: row["place"])
+    examples = tf.constant([example(row) for row in rows])
+    expected = learned.model.signatures[EXAMPLES](examples)[PREDICTION].numpy()
+    assert np.array([row[PREDICTED] for row in found]) == pytest.approx(expected, abs=1e-3)
+
+
+def literals(row: Row, table: Table) -> list[str]:
+    columns = []
+    for feature in table.features:
+        value = row[feature.name]
+        kind = "STRING" if isinstance(feature, Category) else "FLOAT64"
+        text = f"'{value}'" if isinstance(value, str) else str(value)
+        columns.append(f"CAST({'NULL' if value is None else text} AS {kind}) AS {feature.name}")
+    return columns

@@ -169,7 +169,7 @@ def test_a_table_that_would_be_ignored_is_named(empty_folder: Path, name: str):
     [
         (["predict", "{}", "--run-root", "x"], "--run-root stands after the command predict", "--"),
         (["--compare", "report"], "--compare is an option of the command report", "after report"),
-        (["predict", "--sed", "7"], "no option --sed", "--help"),
+        (["predict", "--zzz", "7"], "no option --zzz", "--help"),
         (["report", "--runn=7"], "no option --runn", "--run?"),
         (["predicts"], "no command 'predicts'", "predict?"),
         (["xyz"], "no command 'xyz'", "There are clean, init, predict"),

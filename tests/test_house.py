@@ -104,10 +104,22 @@ def test_the_learned_knows_no_schema(room_imports):
     assert "schema" not in room_imports["models"]
 
 
+def test_a_server_needs_no_beam_and_no_tfx():
+    """What predicts in batches stands apart from what answers requests."""
+    served = [m for m in modules() if m.startswith("serving/") and "/batch/" not in m]
+    heavy = {"apache_beam", "tfx", "tensorflow_transform", "pipeline"}
+    assert served
+    assert {m: found for m in served if (found := heavy & set(map(room, imports(m))))} == {}
+    batch = [m for m in modules() if m.startswith("serving/batch/")]
+    assert {m for m in served for name in imports(m) if name.startswith("serving.batch")} == set()
+    assert batch
+
+
 def test_a_name_of_a_module_has_one_meaning():
     """Both runners have engines, commands, releases; a section of the page has facts and charts."""
     shared = {
         "__init__",
+        "__main__",
         "engines",
         "commands",
         "release",

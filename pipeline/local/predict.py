@@ -1,4 +1,4 @@
-"""The command `predict`: asks the newest pushed model, or writes it as a query."""
+"""The command `predict`: asks the newest pushed model, for one row or many, or writes it as SQL."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from models.judging import EXAMPLE_REQUEST
 from models.names import PREDICTION, SERVING
 from models.request import parse_request
 from pipeline.cli.config import SettingsError
+from pipeline.cli.status import Exit
 from pipeline.settings import LocalSettings
 from report.wording import declared_wording
 from serving.versions.push_folder import versions
@@ -39,13 +40,19 @@ class Options(BaseModel):
     )
     input: str | None = Field(
         None,
-        description=f"with --sql, what to predict: a split ({', '.join(SPLITS)}), a table as "
-        "project.dataset.table, or a file with a query; by default all that the settings select",
+        description="with --output, the rows to predict: a .parquet, .csv or .jsonl file, a folder "
+        f"or a glob; with --sql, a split ({', '.join(SPLITS)}), by default all; with both, a table "
+        "as project.dataset.table, or a .sql file",
+    )
+    output: str | None = Field(
+        None,
+        description="file for the rows with their predictions: .parquet, .csv or .jsonl; or a "
+        "table of BigQuery",
     )
 
 
 def run(settings: LocalSettings, options: Options, console: Console) -> int:
-    """Prints one prediction, or the query.
+    """Prints one prediction, or the model as a query; or predicts a file.
 
     Args:
         settings: What the user chose; of a request, only the run root matters.
@@ -53,25 +60,30 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
         console: Where to print it.
 
     Returns:
-        Zero.
+        One of `Exit`; of a batch, its own exit status.
 
     Raises:
-        UserError: If the request is not one, or as `predict` and `translate_model`.
+        UserError: If the request is not one, or as `predict`, `translate_model` and `launch`.
     """
-    if (options.request is None) != options.sql or (options.input and not options.sql):
+    many = options.sql or options.output is not None
+    twice = (options.sql and options.output is not None) or (options.input and not many)
+    if (options.request is None) != many or twice:
         raise SettingsError(
             "It is not said what to predict, or twice.",
-            f"Give one request, such as '{json.dumps(EXAMPLE_REQUEST)}'; or --sql, with --input or "
-            "without.",
+            f"Give one request, such as '{json.dumps(EXAMPLE_REQUEST)}'; or --sql; or --input and "
+            "--output.",
         )
+    if options.output is not None:
+        return _batch(settings, options.input, options.output, console)
     if options.request is None:
         from serving.sql.translation import translate_model  # Takes the seconds of TensorFlow.
 
         version = next(versions(settings.serving_folder), None)
         if version is None:
             raise _nothing_pushed(settings.serving_folder)
-        console.file.write(translate_model(version, rows_to_predict(settings, options.input)))
-        return 0
+        rows = rows_to_predict(settings, options.input)
+        console.file.write(translate_model(version, rows))
+        return Exit.DONE
     request = parse_request(options.request)  # Told before TensorFlow loads, if it is wrong.
     answer = predict(settings.serving_folder, request)
     console.print(_told(answer), highlight=False, soft_wrap=True)
@@ -81,7 +93,23 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
             markup=False,
             soft_wrap=True,
         )
-    return 0
+    return Exit.DONE
+
+
+def _batch(settings: LocalSettings, given: str | None, output: str, console: Console) -> int:
+    from serving.batch import launch_batch  # Takes the seconds of TensorFlow and Beam.
+
+    if given is None:
+        raise SettingsError("--output is given, but no --input.", "Name the rows to predict.")
+    batch = launch_batch.plan(given, output, str(settings.serving_folder))
+    flags = [f"--project={settings.project}"] if settings.project else []
+
+    def say(said: str) -> None:
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
+
+    outcome = launch_batch.launch(batch, flags, tell=say)
+    say(launch_batch.summary(batch, outcome))
+    return outcome.status
 
 
 def _told(answer: Answer) -> str:

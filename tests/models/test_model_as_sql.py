@@ -134,7 +134,7 @@ def test_a_table_is_predicted_where_it_lies():
 
 
 def test_what_to_predict_is_said_once(run_root: Path):
-    for options in ({}, {"sql": True, "request": "{}"}, {"request": "{}", "input": "test"}):
+    for options in ({}, {"sql": True, "request": "{}"}, {"sql": True, "output": "x.csv"}):
         with pytest.raises(SettingsError, match="not said what to predict, or twice"):
             printed(run_root, **options)
     with pytest.raises(UserError, match="'tset', which is no split, no table and no file"):

@@ -1,0 +1,85 @@
+"""Beam's RunInference on a pushed model.
+
+Beam's own handler of TensorFlow models asks Keras to load them, and Keras 3 takes no SavedModel
+(apache/beam 30616); this one calls a signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from apache_beam.ml.inference.base import ModelHandler
+
+from models import interpretation
+from models.intervals import Intervals
+from models.names import PREDICTION, SERVING
+from serving.batch.blocks import Checked, with_answers
+
+PREDICTED = f"predicted_{PREDICTION}"
+"""The column that holds the prediction, in the label's unit; the model as a query calls it so. The
+ends of its intervals are beside it, as _80_low and _80_high."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that was loaded, and its intervals if it has some."""
+
+    model: Any
+    intervals: Intervals | None
+
+
+class SavedModelHandler(ModelHandler[Checked, pa.Table, Loaded]):
+    """Answers blocks of checked rows.
+
+    Args:
+        path: The version's folder.
+        facts: Columns that are the same for every row.
+    """
+
+    def __init__(self, path: str, facts: Mapping[str, str]) -> None:
+        super().__init__()
+        self._path = path
+        self._facts = dict(facts)
+
+    def load_model(self) -> Loaded:
+        """The model; called once in each process."""
+        import tensorflow as tf  # Where a pipeline is only made, nobody needs it.
+
+        found = interpretation.read(self._path)
+        return Loaded(tf.saved_model.load(self._path), found.intervals if found else None)
+
+    def run_inference(
+        self, batch: Sequence[Checked], model: Loaded, inference_args: dict[str, Any] | None = None
+    ) -> Iterator[pa.Table]:
+        """The rows with their answers beside them.
+
+        Args:
+            batch: Blocks.
+            model: What `load_model` returned.
+            inference_args: None.
+        """
+        import tensorflow as tf
+
+        signature, intervals = model.model.signatures[SERVING], model.intervals
+        for checked in batch:
+            fed = {name: tf.constant(values) for name, values in checked.columns.items()}
+            predictions = signature(**fed)[PREDICTION].numpy()
+            answers = {PREDICTED: predictions}
+            if intervals:
+                for level, ends in intervals.around(predictions, checked.columns).items():
+                    answers[f"{PREDICTED}_{level}_low"] = ends[:, 0]
+                    answers[f"{PREDICTED}_{level}_high"] = ends[:, 1]
+            facts = {name: np.array(text) for name, text in self._facts.items()}
+            yield with_answers(checked, answers | facts)
+
+    def batch_elements_kwargs(self) -> Mapping[str, Any]:
+        """A block is a batch already."""
+        return {"min_batch_size": 1, "max_batch_size": 1}
+
+    def get_num_bytes(self, batch: Sequence[Checked]) -> int:
+        """Size of some blocks; Beam's own way would pickle them."""
+        return sum(checked.block.table.nbytes for checked in batch)

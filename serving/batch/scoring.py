@@ -1,0 +1,108 @@
+"""The pipeline: read, check, predict, write aside, and at the end make the output of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, RunInference
+
+from serving.batch.blocks import Checked, DeadLetter, Key, check
+from serving.batch.readers import read_blocks
+from serving.batch.shards import commit, write_shard
+
+Count = tuple[str, int]
+"""What rows became, and how many."""
+
+Letters = tuple[Key, list[DeadLetter]]
+
+
+def score(
+    pipeline: beam.Pipeline,
+    files: Sequence[str],
+    handler: ModelHandler[Checked, pa.Table, Any],
+    staging: str,
+    output: str,
+    dead_letters: str,
+) -> None:
+    """Adds the steps to a pipeline.
+
+    Args:
+        pipeline: Run by any of Beam's runners.
+        files: What to read.
+        handler: Answers.
+        staging: Folder for what is not yet the output; all workers must reach it.
+        output: A file, or a table of BigQuery.
+        dead_letters: A file for the rows that are not answered.
+    """
+    read = (
+        pipeline
+        | "Files" >> beam.Create(list(enumerate(files)))
+        | "ToWorkers" >> beam.Reshuffle()
+        | "Read" >> beam.ParDo(_Read()).with_outputs("dead", "counts", main="blocks")
+    )
+    inference = RunInference(KeyedModelHandler(handler)).with_exception_handling()
+    answered, failed = read.blocks | "Predict" >> inference
+    dead = (
+        read.dead,
+        failed.failed_inferences | "Failed" >> beam.FlatMap(_failed),
+    ) | "DeadLetters" >> beam.Flatten()
+    counts = (
+        read.counts,
+        answered | "WriteAnswers" >> beam.Map(_write_answers, staging),
+        dead | "WriteDeadLetters" >> beam.Map(_write_dead, staging),
+    ) | "Counts" >> beam.Flatten()
+    _ = (
+        counts
+        | "Add" >> beam.CombinePerKey(sum)  # pyright: ignore[reportArgumentType]
+        | "All" >> beam.combiners.ToDict()
+        | "Commit" >> beam.Map(lambda all_of: commit(staging, output, dead_letters, all_of))
+    )
+
+
+class _Read(beam.DoFn):
+    """From a file to blocks that the model takes, the rows it does not take, and counts."""
+
+    def process(self, element: tuple[int, str]) -> Iterator[Any]:
+        place, file = element
+        for some in read_blocks(file):
+            if isinstance(some, DeadLetter):
+                yield from _dead(place, [some])
+                yield beam.pvalue.TaggedOutput("counts", ("read", 1))
+                continue
+            good, bad = check(some)
+            if good:
+                yield (place, good.block.numbers[0]), good
+            if bad:
+                yield from _dead(place, bad)
+            yield beam.pvalue.TaggedOutput("counts", ("read", some.table.num_rows))
+
+
+def _dead(place: int, letters: list[DeadLetter]) -> Iterator[Any]:
+    yield beam.pvalue.TaggedOutput("dead", ((place, letters[0].row), letters))
+
+
+def _failed(failure: tuple[Sequence[tuple[Key, Checked]], tuple[Any, str, Any]]) -> list[Letters]:
+    """Dead letters of blocks at which the model itself failed."""
+    batch, (_, said, _) = failure
+    found = []
+    for key, checked in batch:
+        block = checked.block
+        cause = f"The model failed: {said.splitlines()[0]}"
+        found.append((key, [block.dead_letter(i, cause) for i in range(block.table.num_rows)]))
+    return found
+
+
+def _write_answers(element: tuple[Key, pa.Table], staging: str) -> Count:
+    key, table = element
+    write_shard(staging, "answers", key, table.num_rows, table)
+    return "answers", table.num_rows
+
+
+def _write_dead(element: Letters, staging: str) -> Count:
+    key, letters = element
+    lines = b"".join(letter.to_json() for letter in letters)
+    write_shard(staging, "dead", key, len(letters), lines)
+    return "dead", len(letters)

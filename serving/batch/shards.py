@@ -1,0 +1,184 @@
+"""What workers write aside, and how it becomes the output: whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import orjson
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from apache_beam.io.filesystems import FileSystems
+
+from common.errors import UserError
+from serving.batch.blocks import Key, as_text
+from serving.batch.readers import kind_of
+
+TABLE = re.compile(r"[\w-]+(\.[\w-]+){2}")
+"""A table of BigQuery; a file's name has another end than any of its dots would leave."""
+
+
+def is_table(place: str) -> bool:
+    """Whether rows are in a table of BigQuery, and not in a file."""
+    ends = (".parquet", ".csv", ".jsonl", ".gz", ".sql")
+    return bool(TABLE.fullmatch(place)) and not place.endswith(ends)
+
+
+def write_shard(staging: str, kind: str, key: Key, rows: int, content: pa.Table | bytes) -> None:
+    """Writes some rows aside; what a retry writes again replaces it.
+
+    Args:
+        staging: Folder for what is not yet the output.
+        kind: `answers` or `dead`.
+        key: Of the block.
+        rows: How many they are.
+        content: The rows.
+    """
+    name = FileSystems.join(staging, f"{kind}-{key[0]:06d}-{key[1]:012d}-{rows}")
+    with FileSystems.create(name) as stream:
+        if isinstance(content, bytes):
+            stream.write(content)
+        else:
+            pq.write_table(content, stream)
+
+
+def shards(staging: str, kind: str) -> list[str]:
+    """The shards of a kind, in the order of the input."""
+    (found,) = FileSystems.match([FileSystems.join(staging, f"{kind}-*")])
+    return sorted(file.path for file in found.metadata_list)
+
+
+def rows_in(shard: str) -> int:
+    """How many rows a shard has."""
+    return int(shard.rsplit("-", maxsplit=1)[1])
+
+
+def commit(staging: str, output: str, dead_letters: str, counts: dict[str, int]) -> None:
+    """Makes the output of all shards, once nothing is missing.
+
+    Args:
+        staging: Where they are.
+        output: A file, or a table of BigQuery.
+        dead_letters: A file.
+        counts: Rows that were `read`, got `answers` and are `dead`.
+
+    Raises:
+        UserError: If a row is neither answered nor among the dead letters.
+    """
+    found = {kind: shards(staging, kind) for kind in ("answers", "dead")}
+    there = {kind: sum(map(rows_in, files)) for kind, files in found.items()}
+    read = counts.get("read", 0)
+    if read != sum(there.values()) or any(counts.get(k, 0) != n for k, n in there.items()):
+        raise UserError(
+            f"{read:,} rows were read, but {there['answers']:,} answered and {there['dead']:,} "
+            "are dead letters; nothing was written.",
+            "This is a fault of the program or of the storage: run it again, and report it.",
+        )
+    letters = FileSystems.join(staging, "letters")
+    with FileSystems.create(letters) as stream:
+        for shard in found["dead"]:
+            with FileSystems.open(shard) as some:
+                stream.write(some.read())
+    table = is_table(output)
+    kind = ".parquet" if table else kind_of(output)
+    whole = FileSystems.join(staging, "whole")
+    with FileSystems.create(whole) as stream, contextlib.ExitStack() as stack:
+        compressed = output.lower().endswith(".gz")
+        file = (
+            stack.enter_context(gzip.GzipFile(fileobj=stream, mode="wb")) if compressed else stream
+        )
+        _WRITERS[kind](cast(BinaryIO, file), found["answers"])
+    _move(letters, dead_letters)
+    if table:
+        from serving.batch.bigquery_tables import load
+
+        load(whole, output)
+    else:
+        _move(whole, output)
+
+
+def _move(source: str, target: str) -> None:
+    if "://" in target:
+        FileSystems.rename([source], [target])  # An object appears whole.
+    else:
+        os.replace(source, target)
+
+
+def _tables(files: list[str]) -> Iterator[pa.Table]:
+    """The shards with the same columns each."""
+    schema = _schema(files)
+    for file in files:
+        with FileSystems.open(file) as stream:
+            table = pq.read_table(stream)
+        columns = []
+        for field in schema:
+            if field.name not in table.column_names:
+                columns.append(pa.nulls(table.num_rows, field.type))
+            elif field.type == pa.string() != table.schema.field(field.name).type:
+                values = table.column(field.name).to_pylist()
+                columns.append(pa.array([None if v is None else as_text(v) for v in values]))
+            else:
+                columns.append(table.column(field.name).cast(field.type))
+        yield pa.table(columns, schema=schema)
+
+
+def _schema(files: list[str]) -> pa.Schema:
+    """The columns of all shards: JSON lines may have some here and others there."""
+    kinds: dict[str, pa.DataType] = {}
+    for file in files:
+        with FileSystems.open(file) as stream:
+            for field in pq.read_schema(stream):
+                kinds[field.name] = _common(kinds.get(field.name, field.type), field.type)
+    return pa.schema(list(kinds.items()))
+
+
+def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    if one == other or pa.types.is_null(other):
+        return one
+    if pa.types.is_null(one):
+        return other
+    if all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (one, other)):
+        return pa.float64()
+    return pa.string()
+
+
+def _parquet(stream: BinaryIO, files: list[str]) -> None:
+    with pq.ParquetWriter(stream, _schema(files)) as writer:
+        for table in _tables(files):
+            writer.write_table(table)
+
+
+def _csv(stream: BinaryIO, files: list[str]) -> None:
+    for place, table in enumerate(_tables(files)):
+        flat = pa.table({name: _flat(table.column(name)) for name in table.column_names})
+        options = pyarrow.csv.WriteOptions(include_header=place == 0)
+        pyarrow.csv.write_csv(flat, stream, options)
+
+
+def _flat(column: pa.ChunkedArray) -> Any:
+    if pa.types.is_nested(column.type):
+        return pa.array([None if v is None else as_text(v) for v in column.to_pylist()])
+    return column
+
+
+def _json_lines(stream: BinaryIO, files: list[str]) -> None:
+    for table in _tables(files):
+        lines = (orjson.dumps(row, default=str) for row in table.to_pylist())
+        stream.write(b"".join(line + b"\n" for line in lines))
+
+
+_WRITERS = {".parquet": _parquet, ".csv": _csv, ".jsonl": _json_lines}
+
+
+def clear(staging: str) -> None:
+    """Removes what a run left aside, if it did."""
+    if "://" in staging or Path(staging).exists():
+        (found,) = FileSystems.match([FileSystems.join(staging, "*")])
+        names = [file.path for file in found.metadata_list]
+        FileSystems.delete(names + ([] if "://" in staging else [staging]))

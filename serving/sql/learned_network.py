@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import tf_keras as keras
 
+from models import features as declared
 from models.feature_kinds import categories, numbers
 from models.model import input_sizes
 from models.transform import z_score_name
@@ -69,7 +70,7 @@ def read_network(version: Path, vocabulary_sizes: Mapping[str, int]) -> Network:
     wide, deep = model.linear_model, model.dnn_model
     mean = wide.get_layer("mean")
     weights = wide.get_layer("weights").get_weights()
-    sizes = input_sizes(_Vocabularies(vocabulary_sizes))
+    sizes = _used_sizes(_Vocabularies(vocabulary_sizes), len(weights[0]))
     by_input = {}
     if sizes:  # One table holds the weights of all, one after the other.
         starts = np.cumsum(list(sizes.values()))[:-1]
@@ -92,3 +93,16 @@ def read_network(version: Path, vocabulary_sizes: Mapping[str, int]) -> Network:
         hidden=tuple(dense[:-1]),
         output=dense[-1],
     )
+
+
+def _used_sizes(vocabularies: _Vocabularies, total: int) -> dict[str, int]:
+    """How many indices of each sparse input have a weight, of as many in all.
+
+    Crosses may use a share of their buckets, which the model itself does not tell.
+    """
+    sizes = input_sizes(vocabularies)
+    declared_buckets = sum(cross.buckets for cross in declared.CROSSES)
+    if not declared_buckets or sum(sizes.values()) == total:
+        return sizes
+    others = sum(sizes.values()) - declared_buckets
+    return input_sizes(vocabularies, (total - others) / declared_buckets)

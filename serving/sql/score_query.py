@@ -186,12 +186,18 @@ def _crossed() -> dict[str, str]:
 
 def _wide(network: Network) -> str:
     terms = [
-        f"[{', '.join(map(as_literal, weights))}][OFFSET({_index(name)})]"
+        f"[{', '.join(map(as_literal, weights))}][OFFSET({_used(name, len(weights))})]"
         for name, weights in network.wide.items()
     ]
     terms += [f"{as_literal(weight)} * _{name}" for name, weight in network.wide_numbers.items()]
     inner = _sum(network.wide_bias, terms)
     return f"{as_literal(network.mean)} + {as_literal(network.scale)} * ({inner})"
+
+
+def _used(name: str, count: int) -> str:
+    """An index among those that have a weight; of a cross, they may be fewer than its buckets."""
+    fewer = any(name == cross.name and count < cross.buckets for cross in declared.CROSSES)
+    return f"MOD({_index(name)}, {count})" if fewer else _index(name)
 
 
 def _index(name: str) -> str:

@@ -23,9 +23,9 @@ from common.errors import UserError, causes
 from data.table import TABLE
 from serving.batch.bigquery_tables import export
 from serving.batch.model_handler import SavedModelHandler
+from serving.batch.output_shards import clear, is_table, rows_in, shards
 from serving.batch.readers import check_columns, kind_of
 from serving.batch.scoring import score
-from serving.batch.shards import clear, is_table, rows_in, shards
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 """Beam's own, in this process, where no other is named."""

@@ -10,8 +10,8 @@ import pyarrow as pa
 from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, RunInference
 
 from serving.batch.blocks import Checked, DeadLetter, Key, check
+from serving.batch.output_shards import commit, write_shard
 from serving.batch.readers import read_blocks
-from serving.batch.shards import commit, write_shard
 
 Count = tuple[str, int]
 """What rows became, and how many."""

@@ -27,7 +27,7 @@ from models.features import FEATURES
 from models.names import EXAMPLES, PREDICTION, SERVING
 from serving.batch import readers
 from serving.batch.launch_batch import ANSWERED, DEAD_LETTERS, FAILED, Outcome, launch, main, plan
-from serving.batch.shards import commit, write_shard
+from serving.batch.output_shards import commit, write_shard
 from serving.instances import from_rows
 from serving.versions.saved_model import SavedModel
 

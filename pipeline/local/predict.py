@@ -78,7 +78,7 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
     if options.request is None:
         from serving.sql.translation import translate_model  # Takes the seconds of TensorFlow.
 
-        version = next(versions(settings.serving_folder), None)
+        version = next(iter(versions(settings.serving_folder)), None)
         if version is None:
             raise _nothing_pushed(settings.serving_folder)
         rows = rows_to_predict(settings, options.input)

@@ -194,22 +194,6 @@ class Bench:
                 f"a step of {count} processes, ms", ".2f", time, "one", step_milliseconds(alone)
             )
 
-    def _generate(self, name: str, *arguments: str) -> Path:
-        source = self._folder / f"{name}.parquet"
-        run_python(
-            ["-m", "data.synthetic.generate", *arguments, "--out", str(source)],
-            self._folder / "log.txt",
-        )
-        return source
-
-    def _transformed(self, source: Path, years: str) -> Path:
-        """Root of a run up to the transform graph."""
-        root = self._folder / f"years-{years}"
-        # Years that have not been compared yet differ; it is not them that are measured.
-        chosen = ("--source", str(source), "--years", years, "--anomaly-severity", "never")
-        self._local_run(root, *chosen, "--to", "Transform")
-        return root
-
     def serving(self) -> Iterator[Row]:
         """The server of the pushed model, against calling the model in the process."""
         from benchmarks.serving import measure
@@ -226,6 +210,22 @@ class Bench:
         yield Row("server's memory, GB", ".2f", served.resident_bytes / 1e9)
         steady, switching = served.steady, served.switching
         yield Row("p99 of a switch, ms", ".1f", switching.p99, "without one", steady.p99)
+
+    def _generate(self, name: str, *arguments: str) -> Path:
+        source = self._folder / f"{name}.parquet"
+        run_python(
+            ["-m", "data.synthetic.generate", *arguments, "--out", str(source)],
+            self._folder / "log.txt",
+        )
+        return source
+
+    def _transformed(self, source: Path, years: str) -> Path:
+        """Root of a run up to the transform graph."""
+        root = self._folder / f"years-{years}"
+        # Years that have not been compared yet differ; it is not them that are measured.
+        chosen = ("--source", str(source), "--years", years, "--anomaly-severity", "never")
+        self._local_run(root, *chosen, "--to", "Transform")
+        return root
 
     def million(self) -> Iterator[Row]:
         """A run on a million generated rows: time and memory."""

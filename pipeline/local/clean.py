@@ -18,7 +18,7 @@ from pipeline.cli.run_root import sole_run
 from pipeline.local.housekeeping import clear_killed_runs, remove, tidy
 from pipeline.settings import LocalSettings
 from report.collect.lineage import RUN
-from report.runs import metadata_file
+from report.runs import metadata_file, reports_of_versions
 from report.runs.artifact_places import PIPELINE
 from report.runs.run_records import RECORD, RunRecords
 
@@ -129,7 +129,10 @@ def plan(store: mlmd.MetadataStore, root: Path, keep: int) -> Cleaning:
         for execution in store.get_executions_by_context(runs[name].id)
     }
     artifacts = {e.artifact_id for e in events if e.execution_id in of_kept}
-    artifacts |= _needed_next(store, events)
+    pages = _pages_of_versions(root)
+    artifacts |= _needed_next(store, events) | {
+        a.id for a in store.get_artifacts() if Path(a.uri) in pages
+    }
     needed = of_kept | {maker for artifact in artifacts for maker in makers.get(artifact, ())}
     # All that one execution made stays together.
     artifacts |= {e.artifact_id for e in events if e.execution_id in needed and e.type == _OUTPUT}
@@ -145,8 +148,15 @@ def plan(store: mlmd.MetadataStore, root: Path, keep: int) -> Cleaning:
         artifacts=frozenset(a.id for a in store.get_artifacts()) - artifacts,
         executions=gone,
         contexts=frozenset(c.id for of in (runs, records) for n, c in of.items() if n in old),
-        places=tuple(places),
+        places=tuple(place for place in places if place not in pages),
     )
+
+
+def _pages_of_versions(root: Path) -> set[Path]:
+    """The pages of the runs that pushed what is still there."""
+    links = reports_of_versions(root).glob("*.html")
+    serving = root / "serving"
+    return {link.resolve() for link in links if any(serving.glob(f"*/{link.stem}"))}
 
 
 def _files(root: Path, run_id: str) -> tuple[Path, ...]:

@@ -17,6 +17,7 @@ from pipeline.cli.status import State
 from pipeline.local import clean
 from pipeline.local.housekeeping import make_ready
 from pipeline.settings import LocalSettings
+from report.runs import reports_of_versions
 from report.runs.metadata_file import connection_config, open_metadata
 from report.runs.run_records import RunRecords
 
@@ -113,7 +114,7 @@ def test_nothing_is_removed_where_all_is_kept(root: Root):
     assert (root.made(), root.runs(), len(root.store.get_executions())) == before
 
 
-@pytest.mark.parametrize("whose", ["accepted statistics", "baseline", "pushed", "none"])
+@pytest.mark.parametrize("whose", ["accepted statistics", "baseline", "pushed", "page", "none"])
 def test_what_the_next_run_and_a_pushed_model_need_stays(root: Root, tmp_path: Path, whose: str):
     if whose == "accepted statistics":
         root.has("ExampleStatistics", "x", accepted=1)
@@ -122,6 +123,12 @@ def test_what_the_next_run_and_a_pushed_model_need_stays(root: Root, tmp_path: P
         root.has("ModelBlessing", "x", blessed=1, current_model_id=model)
     elif whose == "pushed":
         root.has("PushedModel", "x", pushed=1, pushed_destination=str(tmp_path))
+    elif whose == "page":
+        page = root.folder / "pipeline" / "Start" / "number" / "1" / "value"
+        (root.folder / "serving" / "m" / "7").mkdir(parents=True)
+        link = reports_of_versions(root.folder) / "7.html"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(page)
     else:
         root.has("ExampleStatistics", "x")
         root.has("ModelBlessing", "x", blessed=0)

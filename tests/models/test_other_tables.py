@@ -159,6 +159,7 @@ def declare(monkeypatch: pytest.MonkeyPatch, table: Table) -> None:
         "SLICES": table.slices,
         "CONTEXT": (),
         "CALENDAR": None,
+        "CONTRADICTIONS": (),
         "COPIES_DIFFER_IN": (),
     }
     for name, value in changes.items():

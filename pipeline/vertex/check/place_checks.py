@@ -79,9 +79,11 @@ def table(target: Target) -> CheckResult:
 
 
 def image(target: Target) -> CheckResult:
-    """The images of tasks and workers are there."""
+    """The images of tasks and workers, and of the server if there is one, are there."""
     settings = target.settings
     names = {settings.image, settings.workers_image}
+    if settings.push_to == "endpoint":
+        names.add(settings.serving_container)
     for name in sorted(names):
         host, _, rest = name.partition("/")
         elsewhere = not re.search(r"(^|\.|-)(docker\.pkg\.dev|gcr\.io)$", host)

@@ -34,6 +34,7 @@ BUCKET = "/storage/v1/b/my-bucket"
 REPOSITORY = f"{PLACE}/repositories/natality"
 TOKEN = f"{ACCOUNT}:generateAccessToken"
 OURS = "us-central1-docker.pkg.dev/my-project/natality/natality-serving:1"
+SERVER = "/v2/my-project/natality/natality-serving/manifests/1"
 TABLE = "/bigquery/v2/projects/bigquery-public-data/datasets/samples/tables/natality"
 ROLES = (
     "aiplatform.user",
@@ -84,6 +85,7 @@ def in_place(google: GoogleCloud) -> GoogleCloud:
     google.on(f"POST {REPOSITORY}:testIamPermissions", held)
     google.on(f"GET {MANIFEST}", {"schemaVersion": 2})
     google.on(f"GET {WORKERS}", {"schemaVersion": 2})
+    google.on(f"GET {SERVER}", {"schemaVersion": 2})
     google.on(f"GET {COMPUTE}/subnetworks/default", {"privateIpGoogleAccess": True})
     google.on(f"GET {COMPUTE}", quotas(N2_CPUS=(200, 40)))
     return google
@@ -257,6 +259,7 @@ NOTHING = refusal(404, "not found", "NOT_FOUND")
         ("table", f"GET {TABLE}", {"location": "EU"}, "BigQuery exports only within one", []),
         ("table", f"GET {TABLE}", NOTHING, "there is no table", []),
         ("image", f"GET {MANIFEST}", NOTHING, "Build and push it, or correct image.", []),
+        ("image", f"GET {SERVER}", NOTHING, "there is no my-project/natality/natality-serv", []),
         ("image", f"GET {WORKERS}", NOTHING, "there is no my-project/natality/natality-work", []),
         (
             "subnetwork",

@@ -33,19 +33,21 @@ class Options(BaseModel):
     """Ask the newest pushed model."""
 
     request: CliPositionalArg[str | None] = Field(
-        None, description=f"One {TABLE.row} as JSON, such as '{json.dumps(EXAMPLE_REQUEST)}'."
+        default=None,
+        description=f"One {TABLE.row} as JSON, such as '{json.dumps(EXAMPLE_REQUEST)}'.",
     )
     sql: bool = Field(
-        False, description="print the model as one query in BigQuery's dialect, which predicts"
+        default=False,
+        description="print the model as one query in BigQuery's dialect, which predicts",
     )
     input: str | None = Field(
-        None,
+        default=None,
         description="with --output, the rows to predict: a .parquet, .csv or .jsonl file, a folder "
         f"or a glob; with --sql, a split ({', '.join(SPLITS)}), by default all; with both, a table "
         "as project.dataset.table, or a .sql file",
     )
     output: str | None = Field(
-        None,
+        default=None,
         description="file for the rows with their predictions: .parquet, .csv or .jsonl; or a "
         "table of BigQuery",
     )

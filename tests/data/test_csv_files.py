@@ -60,7 +60,7 @@ def refused(path: Path, columns: tuple[Column, ...] = COLUMNS) -> UserError:
         (b"fare,tips,kind\n7,1,cash\r\n8,1,card\n", "some lines end with", "Unify"),
         (b"fare,tips,kind\n-7,1,cash\n", "column fare is negative in 1 of 1 rows", "Remove"),
         (b"fare,tips,kind\n7,much,cash\n", "line 2, column tips: 'much' is not FLOAT64", "NULL"),
-        (gzip.compress(GOOD), "is gzip, though", "Name it .csv.gz"),
+        (gzip.compress(GOOD, mtime=0), "is gzip, though", "Name it .csv.gz"),
         (b"PAR1" + bytes(20), "a Parquet file", "Name it .parquet"),
         (b"PK\x03\x04" + bytes(20), "Excel", "save the sheet as CSV"),
     ],

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,18 @@ def train(
     for index, config in enumerate(_clusters(workers)):
         mine = told | {"serving_model_dir": str(folder / _folder(index) / "Format-Serving")}
         running.append(_start(mine, config))
-    for process, text in running:
-        said, _ = process.communicate(text)
-        if process.returncode:
-            raise RuntimeError(f"A training ended with {process.returncode}:\n{said[-3000:]}")
+    with ThreadPoolExecutor(workers) as threads:  # They wait for each other, so all must be told.
+        ended = list(threads.map(_told, running))
+    for status, said in ended:
+        if status:
+            raise RuntimeError(f"A training ended with {status}:\n{said[-3000:]}")
     return read(folder / "run")
+
+
+def _told(running: tuple[subprocess.Popen[str], str]) -> tuple[int, str]:
+    process, text = running
+    said, _ = process.communicate(text)
+    return process.returncode, said
 
 
 def _folder(index: int) -> str:

@@ -128,7 +128,7 @@ def test_each_role_becomes_a_grant(terraform: Callable[..., str], tmp_path: Path
     terraform("init", "-input=false", cwd=folder)
     terraform("apply", "-auto-approve", "-input=false", cwd=folder)
     made = json.loads(terraform("output", "-json", "all", cwd=folder))
-    for on in ("project", "bucket", "repository"):
+    for on in ("project", "dataset", "bucket", "repository"):
         assert {(g["who"], g["role"]) for g in made["grants"][on].values()} == {
             (who, f"roles/{role}") for who, told in documented().items() for role in told[on]
         }

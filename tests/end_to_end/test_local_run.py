@@ -184,7 +184,7 @@ def test_an_edit_of_the_schema_re_runs_what_reads_it(project: Project, first: En
         ended = project.run("--to", "AnomalyGate")
     assert ended.status == 0, ended.out
     assert executed(project) == {"ImportSchemaGen", "ExampleValidator", "AnomalyGate"}
-    assert cached(project) == {"BigQueryExampleGen", "StatisticsGen", "SchemaGen"}
+    assert cached(project) - LOOK_UPS == {"BigQueryExampleGen", "StatisticsGen", "SchemaGen"}
     assert "Transform: skipped" in ended.out
     assert "Verdict" not in ended.out
 

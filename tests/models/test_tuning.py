@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -112,8 +113,11 @@ def start(told: dict[str, Any]) -> subprocess.Popen[bytes]:
 def trials_of(told: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What the search knows of each trial."""
     (search,) = Path(told["tmp"]).parent.glob("checkpoints/search-*")
-    files = search.glob("search/trial_*/trial.json")
-    return {file.parent.name: json.loads(file.read_text()) for file in files}
+    trials = {}
+    for file in search.glob("search/trial_*/trial.json"):
+        with contextlib.suppress(json.JSONDecodeError):  # KerasTuner is about to write it.
+            trials[file.parent.name] = json.loads(file.read_text())
+    return trials
 
 
 def children(pid: int) -> list[int]:

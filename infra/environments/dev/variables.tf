@@ -24,3 +24,8 @@ variable "bucket_location" {
 variable "engineers" {
   type = string
 }
+
+variable "bigquery_ml_dataset" {
+  type    = string
+  default = ""
+}

@@ -11,15 +11,16 @@ provider "google" {
 }
 
 module "pipeline" {
-  source          = "../../modules/pipeline"
-  project         = var.project
-  region          = var.region
-  name            = var.name
-  bucket          = var.bucket
-  bucket_location = var.bucket_location
-  engineers       = var.engineers
-  expendable      = false
-  webhook         = true
+  source              = "../../modules/pipeline"
+  project             = var.project
+  region              = var.region
+  name                = var.name
+  bucket              = var.bucket
+  bucket_location     = var.bucket_location
+  engineers           = var.engineers
+  expendable          = false
+  webhook             = true
+  bigquery_ml_dataset = var.bigquery_ml_dataset
 }
 
 output "settings" {

@@ -1,9 +1,9 @@
 # What access.tf.json says, as one grant each, under a name that tells it.
 locals {
   grants = {
-    for on in ["project", "bucket", "repository"] : on => merge([
+    for on in ["project", "dataset", "bucket", "repository"] : on => merge([
       for who, access in local.access : {
-        for role in access[on] : "${who} ${role}" => { who = who, role = "roles/${role}" }
+        for role in try(access[on], []) : "${who} ${role}" => { who = who, role = "roles/${role}" }
       }
     ]...)
   }

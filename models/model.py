@@ -174,7 +174,8 @@ def set_wide(model: keras.Model, weights: list, accumulators: list) -> None:
     ftrl.build(variables)
     linears = [v for v in ftrl.variables if v.name.startswith("linear")]
     l2 = ftrl.l2_regularization_strength
-    rate = float(ftrl.learning_rate)
+    # As a tensor: workers have a mirrored variable, which is no number by itself.
+    rate = float(tf.convert_to_tensor(ftrl.learning_rate))
     for variable, accumulator, linear, weight, seen in zip(
         variables, wide_accumulators(model), linears, weights, accumulators, strict=True
     ):

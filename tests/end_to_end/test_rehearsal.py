@@ -32,6 +32,7 @@ image = "us-central1-docker.pkg.dev/my-project/natality/natality:1"
 labels = {team = "births"}
 notify_webhook = "projects/my-project/secrets/webhook/versions/latest"
 scale = "pair"
+warm_start = true
 scales.pair = {machine_type = "n2-standard-8", machines = 2}
 """
 RESOLVERS = {
@@ -267,6 +268,12 @@ def test_a_second_rehearsal_finds_the_blessed_model_and_reuses_the_rest(
     assert set(unchanged.values()) == {"cached"}
     assert second.line("Baseline") == "the latest blessed model"
     assert second.line("Pushed to") != first.line("Pushed to")
+
+
+def test_a_second_rehearsal_goes_on_from_the_blessed_model(folder: Folder, second: Ended) -> None:
+    for name in ("chief-0", "worker-0"):
+        log = (folder.logs / f"Trainer-{name}.log").read_text()
+        assert re.search(r"Training goes on from step \d+ of", log)
 
 
 def test_ctrl_c_stops_the_task_and_all_its_processes(folder: Folder, second: Ended) -> None:

@@ -28,7 +28,7 @@ from report.runs.run_records import RunRecords
 
 PARTS = (
     *("run", "quality", "ingestion", "reading"),
-    *("training", "warm", "workers", "serving", "million"),
+    *("training", "warm", "workers", "serving", "batch", "million"),
 )
 
 
@@ -210,6 +210,22 @@ class Bench:
         yield Row("server's memory, GB", ".2f", served.resident_bytes / 1e9)
         steady, switching = served.steady, served.switching
         yield Row("p99 of a switch, ms", ".1f", switching.p99, "without one", steady.p99)
+
+    def batch(self) -> Iterator[Row]:
+        """Batch prediction of the pushed model, against its signature and BulkInferrer."""
+        from benchmarks.batch import MORE, ROWS, measure
+
+        _ = self._our_run  # Pushes the model.
+        found = measure(
+            _only(self._ours, "pipeline/Trainer/model/*"),
+            _only(self._ours, "pipeline/BigQueryExampleGen/examples/*"),
+            self._ours / "serving" / TABLE.pipeline,
+            self._folder / "batch",
+        )
+        yield Row("batch, rows/s", ",.0f", found.rate, "the model alone", found.alone)
+        yield Row("batch, rows/s", ",.0f", found.rate, "BulkInferrer", found.bulk)
+        less, more = (found.peak_bytes[rows] / 1e9 for rows in (ROWS, MORE))
+        yield Row(f"peak of {MORE:,} rows, GB", ".2f", more, f"{ROWS:,} rows", less)
 
     def _generate(self, name: str, *arguments: str) -> Path:
         source = self._folder / f"{name}.parquet"

@@ -10,13 +10,13 @@ prediction, by bins and slices.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from models import features as declared
-from models.slicing import slice_values
+from models.slicing import slice_places, slice_values
 
 LEVELS = (80, 95)
 """Percent of labels that shall be within an interval, rising."""
@@ -82,12 +82,13 @@ class Intervals:
             them, and each level's within the next one's.
         """
         features = {feature for factors in self.factors.values() for feature in factors}
-        slices = {f: slice_values(columns, f, len(predictions)) for f in features}
+        slices = {f: slice_places(columns, f, len(predictions)) for f in features}
         ends, found = np.stack([predictions] * 2, axis=1).astype(np.float64), {}
         for level in self.levels:
             distances = _distances(self.knots, level, predictions)
             for feature, factors in self.factors[level].items():
-                distances *= _of_rows(factors, slices[feature])[:, None]
+                names, places = slices[feature]
+                distances *= _of_slices(factors, names)[places, None]
             low, high = predictions - distances[:, 0], predictions + distances[:, 1]
             low, high = np.minimum(low, ends[:, 0]), np.maximum(high, ends[:, 1])
             ends = np.stack([low, high], axis=1)
@@ -169,9 +170,10 @@ def _factors(
             if np.count_nonzero(rows) >= _SLICE:
                 factor = np.quantile(needed[rows], level / 100, method="weibull").clip(*_FACTORS)
                 found[feature][str(value)] = float(factor)
-        needed = needed / _of_rows(found[feature], values)
+        names, places = np.unique(values, return_inverse=True)
+        needed = needed / _of_slices(found[feature], names.tolist())[places]
     return found
 
 
-def _of_rows(factors: Mapping[str, float], values: np.ndarray) -> np.ndarray:
-    return np.array([factors.get(value, 1.0) for value in values.tolist()])
+def _of_slices(factors: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
+    return np.array([factors.get(name, 1.0) for name in names])

@@ -44,25 +44,38 @@ def slice_values(features: Mapping[str, Any], key: str, rows: int) -> np.ndarray
     Returns:
         Strings, `[batch]`; `UNKNOWN` where there is no value.
     """
+    names, places = slice_places(features, key, rows)
+    return np.asarray(names)[places]
+
+
+def slice_places(
+    features: Mapping[str, Any], key: str, rows: int
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """The values of a slicing feature that there may be, and the place among them of each row's.
+
+    As `slice_values`, without a string for each row: there are few different ones.
+    """
     for band in declared.BANDS:
         if band.name == key:
             numbers = dense(features[band.source], rows).astype(np.float64)
-            labels = np.asarray(band.labels)[np.digitize(numbers, band.edges)]
-            return np.where(np.isnan(numbers), UNKNOWN, labels)
+            places = np.digitize(numbers, band.edges)
+            return (*band.labels, UNKNOWN), np.where(np.isnan(numbers), len(band.labels), places)
     for group in declared.GROUPS:
         if group.name == key:
             names = dict(group.names)
-            return np.asarray(
-                [names.get(v, group.otherwise) for v in _words(features[group.source], rows)]
-            )
-    return np.asarray(_words(features[key], rows))
+            words, places = _words(features[group.source], rows)
+            return tuple(names.get(word, group.otherwise) for word in words), places
+    return _words(features[key], rows)
 
 
-def _words(column: Any, rows: int) -> list[str]:
-    values = dense(column, rows)
-    words = [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+def _words(column: Any, rows: int) -> tuple[tuple[str, ...], np.ndarray]:
+    values = dense(column, rows).tolist()
+    different = dict.fromkeys(values)
+    words = tuple(v.decode() if isinstance(v, bytes) else str(v) for v in different)
+    places = dict(zip(different, range(len(different)), strict=True))
     # As the transform has it, an empty word is an unknown one.
-    return [UNKNOWN if word in ("", "nan") else word for word in words]
+    told = tuple(UNKNOWN if word in ("", "nan") else word for word in words)
+    return told, np.fromiter(map(places.__getitem__, values), np.int64, len(values))
 
 
 def dense(column: Any, rows: int) -> np.ndarray:

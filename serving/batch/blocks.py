@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from models.declaration import Number
+from models.declaration import Category, Feature, Number
 from models.features import FEATURES
 from models.request import RequestError, check_request
-from serving.instances import Columns, from_columns
+from serving.batch.columns import columns_of
+from serving.instances import Columns
 
 Key = tuple[int, int]
 """Of a block: the place of its file among the inputs, and the number of its first row there."""
@@ -49,23 +49,16 @@ class Block:
         file: Where they were read.
         table: Their columns: those of the model and all others.
         numbers: Of each row, its number in the file.
-        given: What was given of each feature; a column of a table has one type, but in text
-            anything may stand where a number belongs.
+        odd: What was given of features and does not fit into a column, by place of the row: in
+            text anything may stand where a number belongs.
         texts: The rows as they came, where they came as text.
     """
 
     file: str
     table: pa.Table
     numbers: Sequence[int]
-    given: Mapping[str, list[Any]]
+    odd: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     texts: Sequence[str] | None = None
-
-    @classmethod
-    def of_table(cls, file: str, table: pa.Table, first: int) -> Block:
-        """A block of typed rows, with the number of the first."""
-        names = [f.name for f in FEATURES if f.name in table.column_names]
-        given = {name: table.column(name).to_pylist() for name in names}
-        return cls(file, table, range(first, first + table.num_rows), given)
 
     @classmethod
     def of_rows(
@@ -78,11 +71,20 @@ class Block:
     ) -> Block:
         """A block of rows that came as text, with the names of their columns."""
         columns = {name: [row.get(name) for row in rows] for name in names}
-        given = {f.name: columns[f.name] for f in FEATURES if f.name in columns}
-        for name in NUMBERS & given.keys():  # Rows with something else there get no answer.
-            columns[name] = [x if isinstance(x, (int, float)) else None for x in columns[name]]
+        odd: dict[int, dict[str, Any]] = {}
+        for feature in FEATURES:
+            for place, value in _odd(feature, columns.get(feature.name, [])):
+                odd.setdefault(place, {})[feature.name] = value
+                if isinstance(feature, Number):  # No row with that is answered.
+                    columns[feature.name][place] = None
         table = pa.table({name: _typed(values) for name, values in columns.items()})
-        return cls(file, table, numbers, given, texts)
+        return cls(file, table, numbers, odd, texts)
+
+    def request(self, place: int) -> dict[str, Any]:
+        """What was given of each feature in a row."""
+        names = [f.name for f in FEATURES if f.name in self.table.column_names]
+        given = {name: self.table.column(name)[place].as_py() for name in names}
+        return {**given, **self.odd.get(place, {})}
 
     def dead_letter(self, place: int, cause: str) -> DeadLetter:
         """Says that a row is not answered."""
@@ -94,11 +96,10 @@ class Block:
         return DeadLetter(self.file, self.numbers[place], cause, raw)
 
     def only(self, places: Sequence[int]) -> Block:
-        """Some of the rows."""
+        """Some of the rows, which are answered."""
         texts = [self.texts[place] for place in places] if self.texts else None
         numbers = [self.numbers[place] for place in places]
-        given = {name: [values[place] for place in places] for name, values in self.given.items()}
-        return Block(self.file, self.table.take(pa.array(places)), numbers, given, texts)
+        return Block(self.file, self.table.take(pa.array(places)), numbers, texts=texts)
 
 
 @dataclass(frozen=True)
@@ -118,31 +119,37 @@ def check(block: Block) -> tuple[Checked | None, list[DeadLetter]]:
     Returns:
         The good ones, if there are any; and the others with what is wrong with each.
     """
-    with contextlib.suppress(RequestError):  # Row by row, then, for a cause for each.
-        return Checked(block, from_columns(block.given)), []
-    good, dead = [], []
-    for place in range(block.table.num_rows):
+    columns, good = columns_of(block.table)
+    good[list(block.odd)] = False
+    dead = []
+    for place in np.flatnonzero(~good).tolist():
         try:
-            check_request({name: values[place] for name, values in block.given.items()})
-            good.append(place)
+            request = check_request(block.request(place))
         except RequestError as error:
             dead.append(block.dead_letter(place, str(error)))
-    if not good:
+            continue
+        good[place] = True
+        for name, value in request.items():
+            columns[name][place] = value.encode() if isinstance(value, str) else value
+    if not dead:
+        return Checked(block, columns), []
+    if not good.any():
         return None, dead
-    kept = block.only(good)
-    return Checked(kept, from_columns(kept.given)), dead
+    kept = block.only(np.flatnonzero(good).tolist())
+    return Checked(kept, {name: values[good] for name, values in columns.items()}), dead
 
 
-def with_answers(checked: Checked, answers: Mapping[str, np.ndarray]) -> pa.Table:
+def with_answers(checked: Checked, answers: Mapping[str, np.ndarray | str]) -> pa.Table:
     """The rows with their answers beside them.
 
     Args:
         checked: The rows.
-        answers: By name of the new column, a value for each row, or one for all.
+        answers: By name of the new column, a value for each row, or one text for all.
     """
     table = checked.block.table
     for name, values in answers.items():
-        column = pa.array(np.broadcast_to(values, table.num_rows).tolist())
+        one = isinstance(values, str)
+        column = pa.repeat(values, table.num_rows) if one else pa.array(values, pa.float64())
         if name in table.column_names:
             table = table.set_column(table.column_names.index(name), name, column)
         else:
@@ -159,6 +166,19 @@ def number_or_text(text: str) -> float | str:
         return text if "_" in text else float(text)
     except ValueError:
         return text
+
+
+def _odd(feature: Feature, values: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    """What of a feature is of another type than its column, with its place."""
+    if isinstance(feature, Category) and set(map(type, values)) <= {bool, type(None)}:
+        return
+    # By Python's types: Arrow makes a number of a truth value that stands among numbers.
+    fits = (str,) if isinstance(feature, Category) else (int, float)
+    for place, value in enumerate(values):
+        if value is None:
+            continue
+        if type(value) not in fits or (type(value) is int and abs(value) >= 1 << 63):
+            yield place, value
 
 
 def _typed(values: list[Any]) -> pa.Array:

@@ -18,6 +18,7 @@ from models import interpretation
 from models.intervals import Intervals
 from models.names import PREDICTION, SERVING
 from serving.batch.blocks import Checked, with_answers
+from serving.instances import Columns
 
 PREDICTED = f"predicted_{PREDICTION}"
 """The column that holds the prediction, in the label's unit; the model as a query calls it so. The
@@ -62,19 +63,9 @@ class SavedModelHandler(ModelHandler[Checked, pa.Table, Loaded]):
             model: What `load_model` returned.
             inference_args: None.
         """
-        import tensorflow as tf
-
-        signature, intervals = model.model.signatures[SERVING], model.intervals
         for checked in batch:
-            fed = {name: tf.constant(values) for name, values in checked.columns.items()}
-            predictions = signature(**fed)[PREDICTION].numpy()
-            answers = {PREDICTED: predictions}
-            if intervals:
-                for level, ends in intervals.around(predictions, checked.columns).items():
-                    answers[f"{PREDICTED}_{level}_low"] = ends[:, 0]
-                    answers[f"{PREDICTED}_{level}_high"] = ends[:, 1]
-            facts = {name: np.array(text) for name, text in self._facts.items()}
-            yield with_answers(checked, answers | facts)
+            answers = answers_of(model, checked.columns)
+            yield with_answers(checked, answers | self._facts)
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
         """A block is a batch already."""
@@ -83,3 +74,22 @@ class SavedModelHandler(ModelHandler[Checked, pa.Table, Loaded]):
     def get_num_bytes(self, batch: Sequence[Checked]) -> int:
         """Size of some blocks; Beam's own way would pickle them."""
         return sum(checked.block.table.nbytes for checked in batch)
+
+
+def answers_of(model: Loaded, columns: Columns) -> dict[str, np.ndarray]:
+    """What is answered to some rows: the prediction, and the ends of its intervals, by column."""
+    predictions = predictions_of(model, columns)
+    answers = {PREDICTED: predictions}
+    if model.intervals:
+        for level, ends in model.intervals.around(predictions, columns).items():
+            answers[f"{PREDICTED}_{level}_low"] = ends[:, 0]
+            answers[f"{PREDICTED}_{level}_high"] = ends[:, 1]
+    return answers
+
+
+def predictions_of(model: Loaded, columns: Columns) -> np.ndarray:
+    """What the signature answers, in the label's unit, `[rows]`."""
+    import tensorflow as tf
+
+    fed = {name: tf.constant(values) for name, values in columns.items()}
+    return model.model.signatures[SERVING](**fed)[PREDICTION].numpy()

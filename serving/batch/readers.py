@@ -104,7 +104,7 @@ def _parquet(file: str, stream: BinaryIO) -> Read:
     number = 1
     for batch in pq.ParquetFile(stream).iter_batches(BLOCK_ROWS):
         table = pa.Table.from_batches([batch])
-        yield Block.of_table(file, table, number)
+        yield Block(file, table, range(number, number + table.num_rows))
         number += table.num_rows
 
 

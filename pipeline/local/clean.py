@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,24 +15,31 @@ from rich.console import Console
 from common.errors import UserError
 from pipeline.cli.console import show_places
 from pipeline.cli.run_root import sole_run
-from pipeline.local.housekeeping import clear_killed_runs, remove, tidy
+from pipeline.local.housekeeping import clear_killed_runs, relocate, remove, tidy
 from pipeline.settings import LocalSettings
 from report.collect.lineage import RUN
 from report.runs import metadata_file, reports_of_versions
 from report.runs.artifact_places import PIPELINE
 from report.runs.run_records import RECORD, RunRecords
+from serving.versions.push_folder import versions
 
 _BLESSED_KEPT = 2
 """The newest blessed models, of which a run may be the one and be compared with the other."""
+
+_VERSIONS_KEPT = 2
+"""The newest versions: the one that answers, and the one that would after a rollback."""
 
 _SCHEMA_VERSION = 10
 """Of ML Metadata's tables, which have no interface to remove rows."""
 
 _OUTPUT = metadata_store_pb2.Event.OUTPUT
 
+ByType = dict[str, list[metadata_store_pb2.Artifact]]
+"""Artifacts by the name of their type."""
+
 
 class Options(BaseModel):
-    """Remove what old runs made; never what a kept run, the next one or a pushed model needs."""
+    """Remove what old runs made and pushed; never what a kept run, the next or the release needs."""
 
     keep: int = Field(10, ge=1, le=100_000, description="newest runs of which everything stays")
     dry_run: bool = Field(False, description="only say what would be removed")
@@ -44,13 +51,15 @@ class Cleaning:
 
     Attributes:
         runs: Names of the runs.
+        versions: Folders of pushed models.
         artifacts: Ids.
         executions: Ids.
         contexts: Ids of what ML Metadata has on the runs.
-        places: Files and folders.
+        places: Files and folders, those of the versions too.
     """
 
     runs: tuple[str, ...]
+    versions: tuple[Path, ...]
     artifacts: frozenset[int]
     executions: frozenset[int]
     contexts: frozenset[int]
@@ -89,11 +98,15 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
             remove(found.places)
             del store
             _remove_rows(root / metadata_file.METADATA, found)
+    if options.dry_run:
+        for place in found.places:
+            console.print(str(place.relative_to(root)), markup=False, soft_wrap=True)
     show_places(
         console,
         {
             "Runs": f"{len(found.runs):,} {done}, the newest {options.keep:,} stay",
             "Artifacts": f"{len(found.artifacts):,} {done}",
+            "Versions": f"{len(found.versions):,} {done}",
             "Room": f"{freed / 1e6:,.0f} MB",
         },
     )
@@ -129,57 +142,74 @@ def plan(store: mlmd.MetadataStore, root: Path, keep: int) -> Cleaning:
         for execution in store.get_executions_by_context(runs[name].id)
     }
     artifacts = {e.artifact_id for e in events if e.execution_id in of_kept}
-    pages = _pages_of_versions(root)
-    artifacts |= _needed_next(store, events) | {
-        a.id for a in store.get_artifacts() if Path(a.uri) in pages
-    }
+    there = store.get_artifacts()
+    relocate(there, root)  # Of a root that was moved, and has seen no run since.
+    types = {kind.id: kind.name for kind in store.get_artifact_types()}
+    by_type: ByType = {name: [] for name in types.values()}
+    for artifact in there:
+        by_type[types[artifact.type_id]].append(artifact)
+    old_versions = _old_versions(by_type, root, artifacts)
+    pages = _pages_of_versions(root, old_versions)
+    artifacts |= _needed_next(by_type, events, old_versions)
+    artifacts |= {a.id for a in there if Path(a.uri) in pages}
     needed = of_kept | {maker for artifact in artifacts for maker in makers.get(artifact, ())}
     # All that one execution made stays together.
     artifacts |= {e.artifact_id for e in events if e.execution_id in needed and e.type == _OUTPUT}
 
     gone = frozenset(executions.keys() - needed)
     places = [
+        *old_versions,
         *(folder for id_ in gone for folder in (root / PIPELINE).glob(f"*/*/{id_}")),
         *(place for name in old for place in _files(root, name) if place.exists()),
     ]
     records = {c.name: c for c in store.get_contexts_by_type(RECORD)}
     return Cleaning(
         runs=tuple(old),
-        artifacts=frozenset(a.id for a in store.get_artifacts()) - artifacts,
+        versions=old_versions,
+        artifacts=frozenset(a.id for a in there) - artifacts,
         executions=gone,
         contexts=frozenset(c.id for of in (runs, records) for n, c in of.items() if n in old),
         places=tuple(place for place in places if place not in pages),
     )
 
 
-def _pages_of_versions(root: Path) -> set[Path]:
-    """The pages of the runs that pushed what is still there."""
+def _old_versions(by_type: ByType, root: Path, kept: Collection[int]) -> tuple[Path, ...]:
+    """Versions of which it is known that no kept run pushed them, and nobody goes back to them."""
+    pushed = {_destination(artifact): artifact.id for artifact in by_type.get("PushedModel", ())}
+    return tuple(
+        version
+        for folder in (root / "serving").glob("*")
+        for version in versions(folder)[_VERSIONS_KEPT:]
+        if version in pushed and pushed[version] not in kept
+    )
+
+
+def _pages_of_versions(root: Path, gone: Collection[Path]) -> set[Path]:
+    """The pages of the runs that pushed what stays."""
+    stay = {version.name for version in (root / "serving").glob("*/*") if version not in gone}
     links = reports_of_versions(root).glob("*.html")
-    serving = root / "serving"
-    return {link.resolve() for link in links if any(serving.glob(f"*/{link.stem}"))}
+    return {link.resolve() for link in links if link.stem in stay}
 
 
 def _files(root: Path, run_id: str) -> tuple[Path, ...]:
     return root / "logs" / f"{run_id}.log", root / "reports" / f"{run_id}.html"
 
 
-def _needed_next(store: mlmd.MetadataStore, events: Iterable[metadata_store_pb2.Event]) -> set[int]:
-    """What a run may be compared with, and what versions that are still there were pushed from."""
+def _needed_next(
+    by_type: ByType,
+    events: Iterable[metadata_store_pb2.Event],
+    gone: Collection[Path],
+) -> set[int]:
+    """What a run may be compared with, and what the versions that stay were pushed from."""
     from pipeline.components.accepted_statistics import ACCEPTED  # Loads TFX, which takes seconds.
 
-    types = {kind.name for kind in store.get_artifact_types()}
-
-    def of_type(name: str) -> list[metadata_store_pb2.Artifact]:
-        return store.get_artifacts_by_type(name) if name in types else []
-
-    accepted = [a.id for a in of_type("ExampleStatistics") if _number(a, ACCEPTED)]
-    blessings = [a for a in of_type("ModelBlessing") if _number(a, "blessed")]
+    accepted = [a.id for a in by_type.get("ExampleStatistics", ()) if _number(a, ACCEPTED)]
+    blessings = [a for a in by_type.get("ModelBlessing", ()) if _number(a, "blessed")]
     blessings = sorted(blessings, key=lambda a: a.id)[-_BLESSED_KEPT:]
     pushed = {
         a.id
-        for a in of_type("PushedModel")
-        if _number(a, "pushed")
-        and Path(a.custom_properties["pushed_destination"].string_value).exists()
+        for a in by_type.get("PushedModel", ())
+        if _number(a, "pushed") and _destination(a).exists() and _destination(a) not in gone
     }
     events = list(events)
     pushers = {e.execution_id for e in events if e.artifact_id in pushed and e.type == _OUTPUT}
@@ -189,6 +219,10 @@ def _needed_next(store: mlmd.MetadataStore, events: Iterable[metadata_store_pb2.
         *(_number(blessing, "current_model_id") for blessing in blessings),
         *(e.artifact_id for e in events if e.execution_id in pushers),
     }
+
+
+def _destination(pushed: metadata_store_pb2.Artifact) -> Path:
+    return Path(pushed.custom_properties["pushed_destination"].string_value)
 
 
 def _number(artifact: metadata_store_pb2.Artifact, name: str) -> int:

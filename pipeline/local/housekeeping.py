@@ -95,8 +95,26 @@ def follow_move(store: mlmd.MetadataStore, run_root: Path) -> str | None:
     Returns:
         What was done, a sentence; None if nothing.
     """
-    moved, others = [], set()
-    for artifact in store.get_artifacts():
+    moved = relocate(store.get_artifacts(), run_root)
+    if not moved:
+        return None
+    store.put_artifacts([artifact for of_one in moved.values() for artifact in of_one])
+    return (
+        f"This run root was at {' and '.join(sorted(moved))}: its metadata now has the paths of "
+        "today. Most components run once more."
+    )
+
+
+def relocate(
+    artifacts: Iterable[metadata_store_pb2.Artifact], run_root: Path
+) -> dict[str, list[metadata_store_pb2.Artifact]]:
+    """Changes the paths of those artifacts that were made where this root was before.
+
+    Returns:
+        Those, by the root they were made in.
+    """
+    moved: dict[str, list[metadata_store_pb2.Artifact]] = {}
+    for artifact in artifacts:
         if not (other := moved_from(artifact.uri, run_root)):
             continue
         artifact.uri = relocated(artifact.uri, other, run_root)
@@ -104,15 +122,8 @@ def follow_move(store: mlmd.MetadataStore, run_root: Path) -> str | None:
             for value in values.values():
                 if value.WhichOneof("value") == "string_value":
                     value.string_value = relocated(value.string_value, other, run_root)
-        moved.append(artifact)
-        others.add(other)
-    if not moved:
-        return None
-    store.put_artifacts(moved)
-    return (
-        f"This run root was at {' and '.join(sorted(others))}: its metadata now has the paths of "
-        "today. Most components run once more."
-    )
+        moved.setdefault(other, []).append(artifact)
+    return moved
 
 
 def set_aside_unknown(store: mlmd.MetadataStore, run_root: Path, run_id: str) -> str | None:

@@ -104,7 +104,10 @@ def test_old_runs_go_with_all_they_made(root: Root):
 
 def test_only_said(root: Root):
     before = root.made(), root.runs(), len(root.store.get_executions())
-    assert "3 would be removed" in root.clean(2, dry_run=True)
+    said = root.clean(2, dry_run=True)
+    assert "3 would be removed" in said
+    assert said.startswith("pipeline/")
+    assert {"logs/a.log", "logs/b.log", "logs/c.log"} <= set(said.splitlines())
     assert (root.made(), root.runs(), len(root.store.get_executions())) == before
 
 
@@ -136,6 +139,45 @@ def test_what_the_next_run_and_a_pushed_model_need_stays(root: Root, tmp_path: P
     root.clean(1)
     assert (1 in {e.id for e in root.store.get_executions()}) == (whose != "none")
     assert ("1" in root.made()) == (whose != "none")
+
+
+def push(root: Root, *numbers: int) -> None:
+    """Versions that the oldest run pushed."""
+    for number in numbers:
+        version = root.folder / "serving" / "m" / str(number)
+        version.mkdir(parents=True)
+        (version / "saved_model.pb").touch()
+        root.has("PushedModel", root.folder / "x", pushed=1, pushed_destination=str(version))
+
+
+def pushed(root: Root) -> list[str]:
+    return sorted(p.parent.name for p in root.folder.glob("serving/m/*/saved_model.pb"))
+
+
+def test_old_versions_go_but_for_the_one_to_go_back_to(root: Root):
+    push(root, 1, 2, 3, 4)
+    (root.folder / "serving" / "m" / "2").rename(root.folder / "by-hand")
+    (root.folder / "by-hand").rename(root.folder / "serving" / "m" / "0")
+    assert "1 would be removed" in root.clean(1, dry_run=True)
+    assert pushed(root) == ["0", "1", "3", "4"]
+    root.clean(1)
+    assert pushed(root) == ["0", "3", "4"], "of 0, nobody knows who pushed it"
+
+
+def test_versions_of_kept_runs_stay(root: Root):
+    push(root, 1, 2, 3, 4)
+    root.clean(5)
+    assert pushed(root) == ["1", "2", "3", "4"]
+
+
+def test_what_a_version_needs_stays_in_a_root_that_was_moved(root: Root, tmp_path: Path):
+    made = root.folder / "pipeline" / "Start" / "number" / "1" / "value"
+    version = root.folder / "serving" / "m" / "1"
+    version.mkdir(parents=True)
+    root.has("PushedModel", made, pushed=1, pushed_destination=str(version))
+    root.folder = root.folder.rename(tmp_path / "moved")
+    root.clean(1)
+    assert "1" in root.made()
 
 
 def test_not_while_a_run_is_under_way(root: Root):

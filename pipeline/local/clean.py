@@ -39,7 +39,7 @@ ByType = dict[str, list[metadata_store_pb2.Artifact]]
 
 
 class Options(BaseModel):
-    """Remove what old runs made and pushed; never what a kept run, the next or the release needs."""
+    """Remove what old runs made and pushed; never what a kept run, the next or a rollback needs."""
 
     keep: int = Field(10, ge=1, le=100_000, description="newest runs of which everything stays")
     dry_run: bool = Field(False, description="only say what would be removed")

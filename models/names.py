@@ -13,3 +13,6 @@ TRANSFORM = "transform"
 
 PREDICTION = LABEL.name
 """Key of the answer: the predicted label, in its unit."""
+
+PREDICTED = f"predicted_{PREDICTION}"
+"""What the prediction is called beside the columns of its row."""

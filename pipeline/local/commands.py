@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.cli.entry import run_command
-from pipeline.local import clean, init, predict, release, report, serve
+from pipeline.local import clean, init, predict, release, report, serve, stream
 from pipeline.settings import LocalSettings
 
 COMMANDS = {
@@ -15,6 +15,7 @@ COMMANDS = {
     "release": release.Options,
     "report": report.Options,
     "serve": serve.Options,
+    "stream": stream.Options,
 }
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import NoReturn
 
 from pydantic import BaseModel, Field
 from rich.console import Console
 
-from pipeline.settings import ROOT, LocalSettings
+from pipeline.local.handover import hand_over
+from pipeline.settings import LocalSettings
 from report.runs import reports_of_versions
 
 
@@ -40,10 +39,4 @@ def run(settings: LocalSettings, options: Options, console: Console) -> NoReturn
     }
     if options.model_folder is None:
         flags["reports"] = reports_of_versions(settings.run_root)
-    arguments = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
-    console.file.flush()
-    for stream in (1, 2):  # They lead to the log of a command.
-        os.dup2(console.file.fileno(), stream)
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    command = [sys.executable, "-m", "serving", *arguments]
-    os.execve(sys.executable, command, os.environ | {"PYTHONPATH": path})
+    hand_over("serving", flags, console)

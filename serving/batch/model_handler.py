@@ -17,12 +17,9 @@ from apache_beam.ml.inference.base import ModelHandler
 from models import interpretation
 from models.intervals import Intervals
 from models.names import PREDICTION, SERVING
+from serving.answers import answers_of
 from serving.batch.blocks import Checked, with_answers
 from serving.instances import Columns
-
-PREDICTED = f"predicted_{PREDICTION}"
-"""The column that holds the prediction, in the label's unit; the model as a query calls it so. The
-ends of its intervals are beside it, as _80_low and _80_high."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,8 @@ class SavedModelHandler(ModelHandler[Checked, pa.Table, Loaded]):
             inference_args: None.
         """
         for checked in batch:
-            answers = answers_of(model, checked.columns)
+            predictions = predictions_of(model, checked.columns)
+            answers = answers_of(predictions, model.intervals, checked.columns)
             yield with_answers(checked, answers | self._facts)
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
@@ -74,17 +72,6 @@ class SavedModelHandler(ModelHandler[Checked, pa.Table, Loaded]):
     def get_num_bytes(self, batch: Sequence[Checked]) -> int:
         """Size of some blocks; Beam's own way would pickle them."""
         return sum(checked.block.table.nbytes for checked in batch)
-
-
-def answers_of(model: Loaded, columns: Columns) -> dict[str, np.ndarray]:
-    """What is answered to some rows: the prediction, and the ends of its intervals, by column."""
-    predictions = predictions_of(model, columns)
-    answers = {PREDICTED: predictions}
-    if model.intervals:
-        for level, ends in model.intervals.around(predictions, columns).items():
-            answers[f"{PREDICTED}_{level}_low"] = ends[:, 0]
-            answers[f"{PREDICTED}_{level}_high"] = ends[:, 1]
-    return answers
 
 
 def predictions_of(model: Loaded, columns: Columns) -> np.ndarray:

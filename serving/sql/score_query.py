@@ -19,13 +19,10 @@ from models.declaration import UNKNOWN, Category, Number
 from models.declared_sql import as_literal, bucket, cross_hash, hash_bucket, word
 from models.feature_kinds import categories, numbers
 from models.model import BEND
-from models.names import PREDICTION
+from models.names import PREDICTED
 from models.transform import bucket_name, unknown_name, z_score_name
 from serving.sql.learned_network import Dense, Network
 from serving.sql.learned_transform import LearnedNumber, LearnedTransform, Steps
-
-PREDICTED = f"predicted_{PREDICTION}"
-"""The column that holds the prediction; BigQuery ML would call it so."""
 
 VERSION = "model_version"
 """The column that says which version of the model predicted."""

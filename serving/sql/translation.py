@@ -13,11 +13,11 @@ from data.warehouse import Warehouse
 from models import features as declared
 from models.declaration import UNKNOWN, Category, Feature
 from models.declared_sql import as_literal
-from models.names import PREDICTION, SERVING
+from models.names import PREDICTED, PREDICTION, SERVING
 from serving.instances import Columns
 from serving.sql.learned_network import Network, read_network
 from serving.sql.learned_transform import LearnedTransform, read_transform
-from serving.sql.score_query import PREDICTED, write_query
+from serving.sql.score_query import write_query
 from serving.versions.saved_model import SavedModel
 
 Row = Mapping[str, str | float | None]

@@ -17,13 +17,13 @@ from data.table import TABLE
 from data.warehouse import Warehouse
 from models.declaration import UNKNOWN
 from models.features import FEATURES
-from models.names import PREDICTION, SERVING
+from models.names import PREDICTED, PREDICTION, SERVING
 from pipeline.cli.config import SettingsError
 from pipeline.local import predict
 from pipeline.local.predict import rows_to_predict
 from pipeline.settings import load_settings
 from serving.instances import from_rows
-from serving.sql.score_query import PREDICTED, VERSION
+from serving.sql.score_query import VERSION
 
 
 @pytest.fixture(scope="module")

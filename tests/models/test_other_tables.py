@@ -41,13 +41,12 @@ from models.declaration import (
 )
 from models.evaluation import eval_config
 from models.history import read
-from models.names import EXAMPLES, PREDICTION, SERVING, TRANSFORM
+from models.names import EXAMPLES, PREDICTED, PREDICTION, SERVING, TRANSFORM
 from models.request import RequestError, check_request, parse_request
 from models.resampling import resampling_groups
 from models.slicing import slice_values
 from models.task import Training, run_fn
 from pipeline.beam import RUNNER
-from serving.sql.score_query import PREDICTED
 from serving.sql.translation import translate_model
 
 Row = dict[str, Any]

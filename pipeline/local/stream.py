@@ -1,0 +1,51 @@
+"""The command `stream`: answers messages with what was pushed here."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from pydantic import BaseModel, Field
+from rich.console import Console
+
+from pipeline.local.handover import hand_over
+from pipeline.settings import LocalSettings
+
+_NAME = r"^projects/[^/]+/{}/[^/]+$"
+_TOPIC = _NAME.format("topics")
+
+
+class Options(BaseModel):
+    """Answer the messages of a Pub/Sub subscription; docs/serving.md says how they look."""
+
+    subscription: str = Field(
+        pattern=_NAME.format("subscriptions"), description="as projects/P/subscriptions/S"
+    )
+    answers: str = Field(pattern=_TOPIC, description="topic of the answers, as projects/P/topics/T")
+    dead_letters: str = Field(pattern=_TOPIC, description="topic of what can't be answered")
+    model_folder: str | None = Field(
+        default=None, description="folder of versions; by default where this run root's are pushed"
+    )
+    id_attribute: str | None = Field(
+        default=None,
+        description="attribute by which a message is answered once; by default Pub/Sub's own id",
+    )
+
+
+def run(settings: LocalSettings, options: Options, console: Console) -> NoReturn:
+    """Becomes the worker, which goes on until Ctrl-C.
+
+    Args:
+        settings: What the user chose; only the run root matters.
+        options: What to answer.
+        console: Where the worker's lines go.
+    """
+    flags = {
+        "subscription": options.subscription,
+        "answers": options.answers,
+        "dead-letters": options.dead_letters,
+        "model-folder": options.model_folder or settings.serving_folder,
+        "state": settings.run_root / "stream" / "answered.sqlite",
+    }
+    if options.id_attribute:
+        flags["id-attribute"] = options.id_attribute
+    hand_over("serving.stream", flags, console)

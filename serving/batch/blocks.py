@@ -13,7 +13,7 @@ import pyarrow as pa
 from models.declaration import Category, Feature, Number
 from models.features import FEATURES
 from models.request import RequestError, check_request
-from serving.batch.columns import columns_of
+from serving.batch.whole_columns import columns_of
 from serving.instances import Columns
 
 Key = tuple[int, int]

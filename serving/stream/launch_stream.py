@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -71,6 +72,8 @@ def launch(stream: Stream, tell: Callable[[str], None] = lambda _: None) -> Coun
         if event != "loaded":
             tell(f"version {version} {event}. {reason}".rstrip())
 
+    # It calls the one way to load a model into a session deprecated, each time.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     watcher = Watcher(stream.model_folder, TABLE.pipeline, report=report)
     watcher.look()
     watcher.model()  # Told now, if there is none.
@@ -92,6 +95,7 @@ def launch(stream: Stream, tell: Callable[[str], None] = lambda _: None) -> Coun
         tell("Stopped; what is not acknowledged comes again.")
     finally:
         watcher.stop()
+        pubsub.close()
         ids.close()
     return counts
 

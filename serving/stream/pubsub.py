@@ -99,6 +99,11 @@ class PubSub:
                 subscription=self._subscription, ack_ids=[message.ack_id for message in messages]
             )
 
+    def close(self) -> None:
+        """Ends the connections."""
+        self._subscriber.transport.close()
+        self._publisher.transport.close()
+
     def _message(self, received: pubsub_v1.ReceivedMessage) -> Message:
         message = received.message
         attributes = dict(message.attributes)

@@ -16,7 +16,7 @@ from models.features import CONTRADICTIONS, FEATURES
 from models.judging import EXAMPLE_REQUEST
 from models.request import RequestError, check_request
 from serving.batch.blocks import Block, check
-from serving.batch.columns import columns_of
+from serving.batch.whole_columns import columns_of
 
 ROW = {f.name: EXAMPLE_REQUEST.get(f.name) for f in FEATURES}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,20 @@ def to_keras_tuner(
             low, high = min(choices.low, first), max(choices.high, first)
             found.Float(field.name, low, high, sampling="log", default=first)
     return found
+
+
+def typed(space: keras_tuner.HyperParameters, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyperparameters as KerasTuner has them, of what another service made of the space.
+
+    Args:
+        space: What is searched.
+        given: By name, as texts or floating-point numbers; those it lacks are as in the space.
+    """
+    values = dict(space.values)
+    for name, value in given.items():
+        kind = type(values[name])
+        values[name] = value if kind is str else kind(float(value))
+    return values
 
 
 def _text(value: object) -> Any:

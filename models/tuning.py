@@ -8,7 +8,6 @@ checkpoints.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -23,17 +22,17 @@ import keras_tuner
 import tensorflow as tf
 from absl import logging
 from keras_tuner.engine import base_tuner
+from keras_tuner.engine.trial import TrialStatus
 from tfx import v1 as tfx
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from common.errors import UserError
-from models.declaration import Hyperparameters
-from models.history import FILE, parse
-from models.hyperparameters import from_tuning
+from models.callbacks import write_atomically
 from models.search import Search
 from models.search_space import SPACE, to_keras_tuner
+from models.search_trial import METRIC, is_done, result, told
 
-OBJECTIVE = keras_tuner.Objective("val_rmse", "min")
+OBJECTIVE = keras_tuner.Objective(METRIC, "min")
 
 
 def tuner_fn(fn_args: FnArgs) -> tfx.components.TunerFnResult:
@@ -45,6 +44,20 @@ def tuner_fn(fn_args: FnArgs) -> tfx.components.TunerFnResult:
     Returns:
         The search, with what it knows of one that was killed.
     """
+    search, shared, folder = read_search(fn_args)
+    return tfx.components.TunerFnResult(tuner=ProcessTuner(search, shared, folder), fit_kwargs={})
+
+
+def read_search(fn_args: FnArgs) -> tuple[Search, dict[str, Any], str]:
+    """What the TFX Tuner is told.
+
+    Args:
+        fn_args: As it gives them.
+
+    Returns:
+        How to search; what all trials are told, by name; and a folder that the same search finds
+        again, and no other search does.
+    """
     search = Search.from_config(fn_args.custom_config)
     shared = {
         "train_files": fn_args.train_files,
@@ -52,19 +65,31 @@ def tuner_fn(fn_args: FnArgs) -> tfx.components.TunerFnResult:
         "train_steps": fn_args.train_steps,
         "transform_output": fn_args.transform_graph_path,  # The Trainer has it by both names.
     }
-    tuner = ProcessTuner(search, shared, search_folder(shared, search))
-    return tfx.components.TunerFnResult(tuner=tuner, fit_kwargs={})
-
-
-def search_folder(shared: Mapping[str, Any], search: Search) -> str:
-    """A folder that the same search finds again, and no other search does."""
     identity = json.dumps([shared, search.to_config()], sort_keys=True)
     key = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    return os.path.join(search.training.checkpoint_root, f"search-{key}")
+    return search, shared, os.path.join(search.training.checkpoint_root, f"search-{key}")
 
 
 class FirstAsSet(keras_tuner.oracles.BayesianOptimizationOracle):
-    """Tries what is set first, so that nothing worse is ever the best."""
+    """Tries what is set first, so that nothing worse is ever the best; survives a kill anywhere."""
+
+    def save(self) -> None:
+        """Writes what is known of all trials together, whole or not at all."""
+        write_atomically(self._get_oracle_fname(), json.dumps(self.get_state()))
+
+    def _save_trial(self, trial: Any) -> None:
+        file = os.path.join(self._get_trial_dir(trial.trial_id), "trial.json")
+        write_atomically(file, json.dumps(trial.get_state()))
+
+    def reload(self) -> None:
+        """Reads what is known, and has trials done again that began and did not end."""
+        super().reload()
+        for name, trial in self.trials.items():
+            # A trial is written before it is in the list of those that run.
+            if trial.status == TrialStatus.RUNNING and name not in self._retry_queue:
+                self._retry_queue.append(name)
+                self.start_order.append(name)
+                self._record_values(trial)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """What to try next.
@@ -75,7 +100,20 @@ class FirstAsSet(keras_tuner.oracles.BayesianOptimizationOracle):
         if self.trials:
             return super().populate_space(trial_id)
         defaults = {each.name: each.default for each in self.get_space().space}
-        return {"status": keras_tuner.engine.trial.TrialStatus.RUNNING, "values": defaults}
+        return {"status": TrialStatus.RUNNING, "values": defaults}
+
+
+def check_any_done(oracle: Any) -> None:
+    """Checks that a search which is over found something.
+
+    Raises:
+        UserError: If no trial came to an end that is a number.
+    """
+    if all(trial.status != TrialStatus.COMPLETED for trial in oracle.trials.values()):
+        raise UserError(
+            "No trial of the search came to a good end.",
+            "Look above in the log for what each of them said.",
+        )
 
 
 class Stopped(BaseException):
@@ -109,7 +147,7 @@ class ProcessTuner(base_tuner.BaseTuner):
             tune_new_entries=False,
             # A trial that diverged, or died, is one that is known now to be bad.
             max_retries_per_trial=0,
-            max_consecutive_failed_trials=search.trials,
+            max_consecutive_failed_trials=search.trials + 1,
         )
         oracle.verbose = 0
         super().__init__(oracle, directory=folder, project_name="search")
@@ -133,11 +171,7 @@ class ProcessTuner(base_tuner.BaseTuner):
             raise
         finally:
             threads.shutdown(wait=True, cancel_futures=True)
-        if not self.oracle.get_best_trials():
-            raise UserError(
-                "No trial of the search came to a good end.",
-                "Look above in the log for what each of them said.",
-            )
+        check_any_done(self.oracle)
 
     def run_trial(self, trial: Any) -> dict[str, float]:
         """Trains with the hyperparameters of a trial.
@@ -152,25 +186,15 @@ class ProcessTuner(base_tuner.BaseTuner):
             keras_tuner.errors.FailedTrialError: If training failed.
         """
         folder = os.path.join(self._folder, f"training-{trial.trial_id}")
-        options = dataclasses.asdict(self._search.training.hyperparameters)
-        options |= from_tuning(trial.hyperparameters.values)
-        training = dataclasses.replace(
-            self._search.training,
-            hyperparameters=Hyperparameters(**options),
-            chosen=tuple(options),
-            checkpoint_root=os.path.join(folder, "checkpoints"),
-        )
-        told = self._shared | {
-            "custom_config": training.to_config(),
-            "serving_model_dir": os.path.join(folder, "model", "Format-Serving"),
-            "model_run_dir": os.path.join(folder, "run"),
-        }
-        record = os.path.join(told["model_run_dir"], FILE)
-        # It is there already where the search was killed after the trial, before it knew of it.
-        if not tf.io.gfile.exists(record):
-            self._run(json.dumps(told), trial.trial_id)
-        with tf.io.gfile.GFile(record) as file:
-            return {OBJECTIVE.name: parse(file.read()).best.val_rmse}
+        args = told(self._search, self._shared, trial.hyperparameters.values, folder)
+        if not is_done(args):
+            self._run(json.dumps(args), trial.trial_id)
+        return {METRIC: result(args)}
+
+    def save(self) -> None:
+        """Lets a search that is killed be found again; all else the oracle writes as it comes."""
+        self.oracle.save()
+        write_atomically(self._get_tuner_fname(), json.dumps(self.get_state()))
 
     def clear(self) -> None:
         """Forgets the search, once its results are kept elsewhere."""
@@ -179,18 +203,18 @@ class ProcessTuner(base_tuner.BaseTuner):
     def _work(self, tuner_id: str) -> None:
         while not self._stopped.is_set():
             trial = self.oracle.create_trial(tuner_id)
-            if trial.status == keras_tuner.engine.trial.TrialStatus.STOPPED:
+            if trial.status == TrialStatus.STOPPED:
                 return
-            if trial.status == keras_tuner.engine.trial.TrialStatus.IDLE:
+            if trial.status == TrialStatus.IDLE:
                 self._stopped.wait(0.5)
                 continue
             self.on_trial_begin(trial)
             self._try_run_and_update_trial(trial)
-            self.on_trial_end(trial)
-            told = self.oracle.get_trial(trial.trial_id)
-            logging.info("trial %s: %s, rmse %s on eval", trial.trial_id, told.status, told.score)
+            self.oracle.end_trial(trial)
+            ended = self.oracle.get_trial(trial.trial_id)
+            logging.info("trial %s: %s, rmse %s on eval", ended.trial_id, ended.status, ended.score)
 
-    def _run(self, told: str, trial_id: str) -> None:
+    def _run(self, args: str, trial_id: str) -> None:
         """Runs a trial's process to its end.
 
         Raises:
@@ -207,7 +231,7 @@ class ProcessTuner(base_tuner.BaseTuner):
             errors="replace",
         )
         self._running.append(process)
-        said, _ = process.communicate(told)
+        said, _ = process.communicate(args)
         if self._stopped.is_set():
             raise Stopped
         if process.returncode:

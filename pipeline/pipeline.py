@@ -45,6 +45,8 @@ class Engines:
         baseline_strategy: How the Resolver chooses the baseline.
         previous_strategy: How the Resolver chooses the statistics to compare with.
         tuned_strategy: How a Resolver chooses the hyperparameters that an earlier run has found.
+        tuner_fn: The Tuner's entry point: where trials run is its matter.
+        tuning_config: What it must know.
         trainer: The Trainer to use: where training runs is its executor's matter.
         training_config: What that executor must know.
         pusher: The Pusher to use.
@@ -66,6 +68,8 @@ class Engines:
     baseline_strategy: type = tfx.dsl.experimental.LatestBlessedModelStrategy
     previous_strategy: type = tfx.dsl.experimental.LatestArtifactStrategy
     tuned_strategy: type = tfx.dsl.experimental.LatestArtifactStrategy
+    tuner_fn: str = "models.tuning.tuner_fn"
+    tuning_config: Mapping[str, Any] = MappingProxyType({})
     trainer: type[tfx.components.Trainer] = tfx.components.Trainer
     training_config: Mapping[str, Any] = MappingProxyType({})
     pusher: type[tfx.components.Pusher] = tfx.components.Pusher
@@ -129,7 +133,7 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
 
     if settings.tune_trials:
         tuner = Tuner(
-            tuner_fn="models.tuning.tuner_fn",
+            tuner_fn=engines.tuner_fn,
             examples=examples.outputs["examples"],
             transform_graph=transform.outputs["transform_graph"],
             schema=schema.outputs["schema"],
@@ -137,7 +141,7 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
                 splits=["train"], num_steps=settings.tune_steps or settings.train_steps
             ),
             eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-            custom_config=_search(settings, engines).to_config(),
+            custom_config=_search(settings, engines).to_config() | dict(engines.tuning_config),
         )
         hyperparameters = tuner.outputs["best_hyperparameters"]
     else:
@@ -287,7 +291,8 @@ def _a_query_per_split(settings: Settings, table_state: str) -> example_gen_pb2.
 
 
 def _search(settings: Settings, engines: Engines) -> Search:
-    training = replace(_training(settings, engines), code=code_fingerprint("models.tuning"))
+    code = code_fingerprint(engines.tuner_fn.rpartition(".")[0])
+    training = replace(_training(settings, engines), code=code)
     return Search(settings.tune_trials, settings.tune_processes, training)
 
 

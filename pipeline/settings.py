@@ -183,7 +183,8 @@ class Settings(Layered, QueryParameters):
         "LINEAR_REG", "BOOSTED_TREE_REGRESSOR", "DNN_LINEAR_COMBINED_REGRESSOR"
     ] = Field("BOOSTED_TREE_REGRESSOR", description="kind of that model")
     bigquery_ml_dataset: str | None = Field(
-        None, description="dataset that keeps that model, as project.dataset; the project pays"
+        None,
+        description="dataset that keeps models in BigQuery, as project.dataset; the project pays",
     )
 
     environment: str = Field(

@@ -14,7 +14,7 @@ from pipeline.cli.status import State
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.image_environment import LOOPBACK
 from pipeline.rehearsal.processes import Processes, end_of
-from pipeline.rehearsal.replacements import WEBHOOK, talks_to_vertex
+from pipeline.rehearsal.replacements import WEBHOOK, talks_to_google
 from pipeline.rehearsal.spec import ContainerSpec, Job, Task
 from pipeline.rehearsal.store import Artifact, Outputs, Store, cache_key, new_name
 from pipeline.rehearsal.vertex_service import Vertex
@@ -164,7 +164,7 @@ class Containers:
             text if part == EXECUTOR_INPUT else self._buckets.local(part)
             for part in (*container.command, *container.args)
         ]
-        talks = task.at_exit or talks_to_vertex(task.parameters)
+        talks = task.at_exit or talks_to_google(task.parameters)
         variables = {LOOPBACK: json.dumps(self._vertex.access())} if talks else {}
         self._vertex.task = task.name
         jobs = set(self._vertex.jobs)

@@ -131,17 +131,27 @@ class TrainingJob:
     """
 
     def __init__(self, request: Mapping[str, Any], processes: Processes, logs: Path) -> None:
-        self.request = dict(request)
+        self._request = dict(request)
         self.state = "JOB_STATE_RUNNING"
         self.error = ""
         self.failed_log: Path | None = None
         self._processes = processes
         self._logs = logs
-        threading.Thread(target=self._run, name="training job", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="training job", daemon=True)
+        self._thread.start()
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The job as Vertex AI tells of it, but for its name, state and error."""
+        return self._request
+
+    def wait(self) -> None:
+        """Waits for its end."""
+        self._thread.join()
 
     def _run(self) -> None:
         try:
-            replicas = replicas_of(self.request)
+            replicas = replicas_of(self._request)
             self._train(replicas, cluster_variables(replicas, _free_addresses(len(replicas))))
         except (UserError, InterruptedError, OSError) as error:
             self.error = str(error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.cloud import aiplatform_v1
+from google.cloud import aiplatform_v1, bigquery
 from google.cloud.aiplatform import gapic
 from google.oauth2.credentials import Credentials
 from google.protobuf import symbol_database
@@ -23,13 +23,18 @@ def lead_clients(address: str, token: str) -> None:
         token: Tells who answers there that a request is ours.
     """
     from tfx.extensions.google_cloud_ai_platform import runner
+    from tfx.extensions.google_cloud_big_query.pusher import executor
 
     runner._POLLING_INTERVAL_IN_SECONDS = 1  # Instead of 30.
+    executor._GCS_PREFIX = "/"  # Buckets are folders here.
     one_class_per_message()
+    led = {"client_options": {"api_endpoint": address}, "credentials": Credentials(token)}
+    rest = {"transport": "rest"}
     for name in ("Model", "Endpoint", "Pipeline", "Prediction"):
         name = f"{name}ServiceClient"
-        setattr(aiplatform_v1, name, _led(getattr(aiplatform_v1, name), address, token))
-    gapic.JobServiceClient = _led(gapic.JobServiceClient, address, token)
+        setattr(aiplatform_v1, name, _led(getattr(aiplatform_v1, name), led | rest))
+    gapic.JobServiceClient = _led(gapic.JobServiceClient, led | rest)
+    bigquery.Client = _led(bigquery.Client, led)
 
 
 def one_class_per_message() -> None:
@@ -44,14 +49,9 @@ def one_class_per_message() -> None:
             symbol_database.Default().RegisterMessage(getattr(aiplatform_v1, name).pb())
 
 
-def _led(client: Any, address: str, token: str) -> Any:
+def _led(client: Any, options: dict[str, Any]) -> Any:
     class Led(client):
         def __init__(self, **kwargs: Any) -> None:
-            kwargs |= {
-                "client_options": {"api_endpoint": address},
-                "credentials": Credentials(token),
-                "transport": "rest",
-            }
-            super().__init__(**kwargs)
+            super().__init__(**kwargs | options)
 
     return Led

@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.predictions import predict
 
 Body = dict[str, Any]
+Route = tuple[str, str, Callable[[tuple[str, ...], Body, Mapping[str, str]], Body]]
+"""Method, pattern of the path, and what answers: with its groups, the body, the query."""
+
 NAME = r"projects/[^/]+/locations/[^/]+"
 _ALIAS = r"-?[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]"
 
@@ -53,7 +56,7 @@ class ModelRegistry:
         self._versions: dict[str, list[Body]] = kept.get("versions", {})
         self._endpoints: dict[str, Body] = kept.get("endpoints", {})
         model, endpoint = rf"({NAME}/models/[\w-]+)", rf"({NAME}/endpoints/[\w-]+)"
-        self.routes = [
+        self.routes: list[Route] = [
             ("POST", rf"({NAME})/models:upload", self._upload),
             ("GET", rf"{model}:listVersions", self._list_versions),
             ("POST", rf"{model}@(\d+):mergeVersionAliases", self._merge_aliases),

@@ -22,6 +22,7 @@ SHARDED_EXECUTOR = "pipeline.components.sharded_bigquery.Executor"
 EMBEDDED_EXECUTOR = "pipeline.components.embedded_bigquery.Executor"
 VERTEX_TRAINER = "ai_platform_training_args"
 VERTEX_PUSHER = "ai_platform_serving_args"
+BIGQUERY_PUSHER = "bigquery_serving_args"
 WEBHOOK = "https://rehearsal.invalid/webhook"
 """Stands for the webhook until it is known where it answers here."""
 
@@ -68,7 +69,8 @@ REPLACED = (
     ),
     Replacement(
         "Vertex AI training",
-        "a process for each replica of the requested worker pools, with TF_CONFIG, on one machine",
+        "a process for each replica of the requested worker pools, with TF_CONFIG, on one machine; "
+        "of hyperparameter tuning, what to try is drawn by chance",
         lambda job: VERTEX_TRAINER in json.dumps(job),
     ),
     Replacement(
@@ -76,6 +78,11 @@ REPLACED = (
         "endpoints/registry.json, and a folder for what is deployed; the requests are real, and "
         "kept in requests.jsonl",
         lambda job: VERTEX_PUSHER in json.dumps(job),
+    ),
+    Replacement(
+        "models in BigQuery",
+        "the folder that one is imported from; the request is real, and kept in requests.jsonl",
+        lambda job: BIGQUERY_PUSHER in json.dumps(job),
     ),
     Replacement(
         "the webhook that is told the end",
@@ -121,10 +128,12 @@ def replaced(job: Json, source: str, setup_file: Path) -> dict[str, Any]:
     return job
 
 
-def talks_to_vertex(parameters: Json) -> bool:
-    """Whether a task with these parameters makes requests to Vertex AI."""
+def talks_to_google(parameters: Json) -> bool:
+    """Whether a task with these parameters makes requests to Vertex AI, or pushes to BigQuery."""
     config = json.loads(parameters.get("custom_config") or "null")
-    return isinstance(config, dict) and bool(config.get("ai_platform_enable_vertex"))
+    if not isinstance(config, dict):
+        return False
+    return bool(config.get("ai_platform_enable_vertex")) or BIGQUERY_PUSHER in config
 
 
 def _embed(task: dict[str, Any], component: dict[str, Any], source: str) -> None:

@@ -76,7 +76,7 @@ def rehearse(
                 runner.run(outcome)
             finally:
                 processes.stop()
-        conclude(outcome, compiled, runner.outputs, buckets, vertex.registry.folder_of)
+        conclude(outcome, compiled, runner.outputs, buckets, vertex.folder_of)
     return outcome
 
 

@@ -1,8 +1,8 @@
-"""Answers on loopback what tasks ask of Vertex AI: training jobs, models and endpoints.
+"""Answers on loopback what tasks ask of Vertex AI, and the Pusher of BigQuery.
 
-Only what the Trainer, the Pusher, `release` and our exit handler ask for; the rest is answered with
-501, which their clients turn into an error that stops the rehearsal. It is also the webhook that is
-told how the run ended.
+Only what the Trainer, the Tuner, the Pusher, `release` and our exit handler ask for; the rest is
+answered with 501, which their clients turn into an error that stops the rehearsal. It is also the
+webhook that is told how the run ended.
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from werkzeug import Request
 
+from pipeline.rehearsal.bigquery_models import BigQueryModels
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.custom_job import TrainingJob
 from pipeline.rehearsal.json_server import Answer, JsonServer
-from pipeline.rehearsal.model_registry import NAME, Body, ModelRegistry, RefusedError
+from pipeline.rehearsal.model_registry import NAME, Body, ModelRegistry, RefusedError, Route
 from pipeline.rehearsal.processes import Processes
-
-Route = tuple[str, str, Callable[[tuple[str, ...], Body, Mapping[str, str]], Body]]
-"""Method, pattern of the path, and what answers: with its groups, the body, the query."""
+from pipeline.rehearsal.tuning_job import TuningJob
 
 
 class Vertex:
@@ -37,25 +36,30 @@ class Vertex:
 
     Attributes:
         task: Name of the task that runs; logs are named after it.
-        jobs: Training jobs by resource name.
+        jobs: Training and tuning jobs by resource name.
         registry: Models and endpoints.
+        imported: Models in BigQuery.
     """
 
     def __init__(self, processes: Processes, buckets: Buckets, endpoints: Path, logs: Path) -> None:
         self.task = ""
-        self.jobs: dict[str, TrainingJob] = {}
+        self.jobs: dict[str, TrainingJob | TuningJob] = {}
         self._processes = processes
         self._buckets = buckets
         self.registry = ModelRegistry(endpoints, buckets)
+        self.imported = BigQueryModels(buckets)
         self._logs = logs
         self._runs: dict[str, Body] = {}
         self._token = secrets.token_urlsafe()
         self._lock = threading.Lock()
         self._routes: list[Route] = [
-            ("POST", rf"({NAME})/customJobs", self._create_job),
-            ("GET", rf"({NAME}/customJobs/\d+)", self._get_job),
+            ("POST", rf"({NAME}/customJobs)", self._create_job),
+            ("POST", rf"({NAME}/hyperparameterTuningJobs)", self._create_job),
+            ("GET", rf"({NAME}/(?:custom|hyperparameterTuning)Jobs/\d+)", self._get_job),
+            ("GET", rf"({NAME}/hyperparameterTuningJobs)", self._list_jobs),
             ("GET", rf"({NAME}/pipelineJobs/[\w-]+)", self._get_run),
             *self.registry.routes,
+            *self.imported.routes,
         ]
 
     def __enter__(self) -> Vertex:
@@ -92,6 +96,10 @@ class Vertex:
         self._runs[name] = {"name": name, "state": state, "jobDetail": details}
         return name
 
+    def folder_of(self, pushed: str) -> Path | None:
+        """Where a model is that was deployed or imported, by its name; None if it was not."""
+        return self.registry.folder_of(pushed) or self.imported.folder_of(pushed)
+
     def _answer(self, request: Request) -> Answer:
         try:
             return 200, self._handle(request)
@@ -127,8 +135,9 @@ class Vertex:
             file.write(json.dumps(request) + "\n")
 
     def _create_job(self, groups: tuple[str, ...], body: Body, query: Mapping[str, str]) -> Body:
-        name = f"{groups[0]}/customJobs/{len(self.jobs) + 1}"
-        self.jobs[name] = TrainingJob(body, self._processes, self._logs / self.task)
+        name = f"{groups[0]}/{len(self.jobs) + 1}"
+        kind = TrainingJob if groups[0].endswith("/customJobs") else TuningJob
+        self.jobs[name] = kind(body, self._processes, self._logs / self.task)
         return self._get_job((name,), {}, {})
 
     def _get_job(self, groups: tuple[str, ...], body: Body, query: Mapping[str, str]) -> Body:
@@ -137,7 +146,18 @@ class Vertex:
             raise RefusedError(404, f"there is no {name}")
         job = self.jobs[name]
         error = {"error": {"code": 13, "message": job.error}} if job.error else {}
-        return {**job.request, **error, "name": name, "state": job.state}
+        return {**job.body, **error, "name": name, "state": job.state}
+
+    def _list_jobs(self, groups: tuple[str, ...], body: Body, query: Mapping[str, str]) -> Body:
+        label = re.fullmatch(r'labels\.(\w+)="([\w-]+)"', query["filter"])
+        if not label:
+            raise RefusedError(501, f"a list by {query['filter']} is not rehearsed")
+        jobs = [self._get_job((name,), {}, {}) for name in self.jobs if name.startswith(groups[0])]
+        return {
+            "hyperparameterTuningJobs": [
+                job for job in jobs if job.get("labels", {}).get(label[1]) == label[2]
+            ]
+        }
 
     def _get_run(self, groups: tuple[str, ...], body: Body, query: Mapping[str, str]) -> Body:
         (name,) = groups

@@ -10,10 +10,11 @@ from pipeline.caching import code_fingerprint, name_by_content
 from pipeline.pipeline import Engines, sharded_ingestion, to_folder
 from pipeline.vertex.pusher import LABELS, PLACE, TRAFFIC, Pusher
 from pipeline.vertex.release import place
-from pipeline.vertex.trainer import Trainer, training_config
+from pipeline.vertex.trainer import Trainer, training_config, tuning_config
 from pipeline.vertex.vertex_settings import VertexSettings
 
 X = tfx.extensions.google_cloud_ai_platform
+BQ = tfx.extensions.google_cloud_big_query
 
 
 def vertex_engines(settings: VertexSettings, table_state: str = "") -> Engines:
@@ -38,6 +39,8 @@ def vertex_engines(settings: VertexSettings, table_state: str = "") -> Engines:
         checkpoint_root=f"{settings.run_root}/checkpoints",
         destination=destination(settings),
         beam_args=_dataflow(settings),
+        tuner_fn="pipeline.vertex.job_tuner.tuner_fn",
+        tuning_config=tuning_config(settings),
         trainer=Trainer,
         training_config=training_config(settings),
         pusher=pusher,
@@ -103,7 +106,14 @@ def _to_storage(settings: VertexSettings) -> dict[str, Any]:
     return to_folder(settings.serving_folder)
 
 
+def _to_bigquery(settings: VertexSettings) -> dict[str, Any]:
+    project, dataset, name = settings.bigquery_model.split(".")
+    serving = {"project_id": project, "bq_dataset_id": dataset, "model_name": name}
+    return {"custom_config": {BQ.PUSHER_SERVING_ARGS_KEY: serving}}
+
+
 _PUSHERS = {
     "endpoint": (Pusher, _to_endpoint),
     "storage": (tfx.components.Pusher, _to_storage),
+    "bigquery": (BQ.Pusher, _to_bigquery),
 }

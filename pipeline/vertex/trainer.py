@@ -1,4 +1,4 @@
-"""The Trainer that trains as a custom job of Vertex AI."""
+"""The Trainer that trains as a custom job of Vertex AI; and where it and the Tuner's trials run."""
 
 from __future__ import annotations
 
@@ -71,29 +71,44 @@ def training_config(settings: VertexSettings) -> dict[str, Any]:
     Returns:
         Entries of the Trainer's `custom_config`: the CustomJob, and where it runs.
     """
-    job: dict[str, Any] = {
-        "worker_pool_specs": worker_pools(
-            settings.all_scales[settings.scale], settings.image, ENVIRONMENT
-        ),
-        "scheduling": {
-            "timeout": {"seconds": 60 * settings.training_timeout},
-            # Workers wait for each other: one that is lost takes all back to the last checkpoint.
-            "restart_job_on_worker_restart": True,
-        },
-        "service_account": settings.service_account,
-    }
-    job |= {
-        name: value
-        for name in ("network", "tensorboard")
-        if (value := getattr(settings, name)) is not None
-    }
+    return _config(settings, "training", settings.training_timeout)
+
+
+def tuning_config(settings: VertexSettings) -> dict[str, Any]:
+    """What the Tuner must know, in the form of `training_config`: the CustomJob is a trial's."""
+    rounds = -(-settings.tune_trials // settings.tune_processes) or 1
+    # All trials together may take no longer than the task that waits for them.
+    minutes = min(settings.training_timeout, max(1, settings.task_timeout // rounds))
+    return _config(settings, "tuning", minutes)
+
+
+def _config(settings: VertexSettings, purpose: str, minutes: int) -> dict[str, Any]:
     return {
         X.ENABLE_VERTEX_KEY: True,
         X.VERTEX_REGION_KEY: settings.region,
         X.TRAINING_ARGS_KEY: {
             "project": settings.project,
-            "display_name": f"{TABLE.pipeline}-training",
+            "display_name": f"{TABLE.pipeline}-{purpose}",
             "labels": settings.labels,
-            "job_spec": job,
+            "job_spec": _job_spec(settings, minutes),
         },
+    }
+
+
+def _job_spec(settings: VertexSettings, minutes: int) -> dict[str, Any]:
+    job: dict[str, Any] = {
+        "worker_pool_specs": worker_pools(
+            settings.all_scales[settings.scale], settings.image, ENVIRONMENT
+        ),
+        "scheduling": {
+            "timeout": {"seconds": 60 * minutes},
+            # Workers wait for each other: one that is lost takes all back to the last checkpoint.
+            "restart_job_on_worker_restart": True,
+        },
+        "service_account": settings.service_account,
+    }
+    return job | {
+        name: value
+        for name in ("network", "tensorboard")
+        if (value := getattr(settings, name)) is not None
     }

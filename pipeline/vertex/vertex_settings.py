@@ -114,8 +114,10 @@ class VertexSettings(Settings):
         None, description="TensorBoard instance that shows training as it goes; by default, none"
     )
 
-    push_to: Literal["endpoint", "storage"] = Field(
-        "endpoint", description="deploy a blessed model to an endpoint, or only store it"
+    push_to: Literal["endpoint", "storage", "bigquery"] = Field(
+        "endpoint",
+        description="deploy a blessed model to an endpoint, or only store it, or have BigQuery "
+        "import it into bigquery_ml_dataset",
     )
     endpoint: resource_names.EndpointName = Field(
         TABLE.pipeline, description="name of the endpoint; created if there is none"
@@ -194,6 +196,12 @@ class VertexSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _check_model_dataset(self) -> VertexSettings:
+        if self.push_to == "bigquery" and not self.bigquery_ml_dataset:
+            raise ValueError("push_to 'bigquery' needs bigquery_ml_dataset as well")
+        return self
+
+    @model_validator(mode="after")
     def _check_regions(self) -> VertexSettings:
         for name in ("dataflow_subnetwork", "tensorboard"):
             place = getattr(self, name)
@@ -248,6 +256,12 @@ class VertexSettings(Settings):
     def serving_folder(self) -> str:
         """gs:// folder of the pushed models, where they are only stored."""
         return f"{self.run_root}/serving/{TABLE.pipeline}"
+
+    @property
+    def bigquery_model(self) -> str:
+        """Name of the model in BigQuery, where it is imported there; each push replaces it."""
+        name = f"{TABLE.pipeline}_{self.environment}".replace("-", "_")
+        return f"{self.bigquery_ml_dataset}.{name}"
 
     def _image(self, target: str) -> str:
         name, _, tag = self.image.rpartition(":")

@@ -295,6 +295,29 @@ def test_ctrl_c_stops_the_task_and_all_its_processes(folder: Folder, second: End
     assert not [c for c in commands() if environment_ in c]
 
 
+def test_trials_are_containers_of_a_tuning_job(folder: Folder, first: Ended) -> None:
+    flags = ("--tune-trials", "2", "--tune-steps", "20")
+    ended = folder.run("vertex_runner.py", *flags, "rehearse", "--from=Tuner")
+    assert ended.states["Tuner"] == "done"
+    lines = (folder.logs / "requests.jsonl").read_text().splitlines()
+    jobs = [r["body"] for r in map(json.loads, lines) if "hyperparameterTuningJobs" in r["path"]]
+    assert [job["maxTrialCount"] for job in jobs] == [2]
+    reported = {
+        name: json.loads((folder.logs / f"Tuner-trial-{name}.metrics").read_text())["val_rmse"]
+        for name in ("1", "2")
+    }
+    assert (folder.logs / "Tuner-trial-2-worker-0.log").exists()
+    tuned = (folder.path / "rehearsal" / "buckets").glob("**/Tuner_*")
+    (made,) = [task for task in tuned if (task / "tuner_results").exists()]
+    results = json.loads((made / "tuner_results" / "tuner_results.json").read_text())
+    assert {trial["trial_id"]: str(trial["score"]) for trial in results} == reported
+    (best,) = (made / "best_hyperparameters").iterdir()
+    values = json.loads(best.read_text())["values"]
+    assert values.items() <= min(results, key=lambda trial: trial["score"]).items()
+    page = (folder.path / ended.line("Report")).read_text()
+    assert 'id="chart-trials"' in page
+
+
 def wait(until: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     while not until():
         assert process.poll() is None, process.communicate()

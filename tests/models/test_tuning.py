@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import subprocess
@@ -17,15 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tfx.components.trainer.fn_args_utils import FnArgs
 
+from common.errors import UserError
 from models import history
 from models.features import HYPERPARAMETERS
 from models.hyperparameters import from_tuning, resolve
 from models.search import Search
-from models.search_space import SPACE, to_keras_tuner
+from models.search_space import SPACE, to_keras_tuner, typed
 from models.task import Training, run_fn
+from models.tuning import ProcessTuner, check_any_done
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -65,6 +69,14 @@ class TestSpace:
         start = dataclasses.replace(HYPERPARAMETERS, wide_l2=0.0)
         assert 0 < to_keras_tuner(SPACE, start).values["wide_l2"] < 0.01
 
+    def test_what_another_service_chose_is_read_as_what_it_is(self):
+        space = to_keras_tuner(SPACE, HYPERPARAMETERS, ["cross_share"])
+        given = {"hidden_units": "128,64", "category_embedding": "8.0", "wide_l2": 0.5}
+        found = typed(space, given)
+        assert (found["hidden_units"], found["wide_l2"]) == ("128,64", 0.5)
+        assert repr(found["category_embedding"]) == "8"
+        assert found["cross_share"] == HYPERPARAMETERS.cross_share
+
     def test_chosen_overrules_tuned_and_tuned_what_a_base_model_had(self):
         base = dataclasses.replace(HYPERPARAMETERS, wide_l2=1.0, cross_share=0.5)
         tuned = {"wide_l2": 2.0, "hidden_units": (8,)}
@@ -73,6 +85,51 @@ class TestSpace:
         assert sources["hidden_units"] == "chosen"
         assert sources["wide_l2"] == "tuned"
         assert sources["cross_share"] == "of the base model"
+
+
+class Killed(BaseException):
+    """Stands for a kill."""
+
+
+@pytest.fixture
+def resume(make_fn_args: Callable[..., FnArgs], tmp_path: Path) -> Callable[[], ProcessTuner]:
+    """Starts the same search, or goes on with it."""
+    args = make_fn_args(tmp_path)
+    search = Search(3, 1, Training.from_config(args.custom_config))
+    return lambda: ProcessTuner(search, {}, str(tmp_path / "search"))
+
+
+@pytest.mark.parametrize("written", range(4))
+def test_a_kill_while_a_trial_is_written_loses_none(
+    resume: Callable[[], ProcessTuner], written: int, monkeypatch: pytest.MonkeyPatch
+):
+    first = resume()
+    first.save()
+    rename, counted = tf.io.gfile.rename, itertools.count()
+
+    def rename_or_be_killed(*args: Any, **kwargs: Any) -> None:
+        if next(counted) == written:
+            raise Killed
+        rename(*args, **kwargs)
+
+    monkeypatch.setattr(tf.io.gfile, "rename", rename_or_be_killed)
+    with pytest.raises(Killed):
+        trial = first.oracle.create_trial("tuner0")
+        trial.status = "COMPLETED"
+        trial.metrics.register("val_rmse", direction="min")
+        trial.metrics.update("val_rmse", 1.0, step=0)
+        first.oracle.end_trial(trial)
+    monkeypatch.undo()
+
+    oracle = resume().oracle
+    for number in range(3):
+        trial = oracle.create_trial("tuner0")
+        assert trial.trial_id == str(number)
+        trial.status = "FAILED"
+        oracle.end_trial(trial)
+    assert oracle.create_trial("tuner0").status == "STOPPED"
+    with pytest.raises(UserError, match="No trial"):
+        check_any_done(oracle)
 
 
 @pytest.fixture(scope="module")

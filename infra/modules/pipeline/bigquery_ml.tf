@@ -1,4 +1,4 @@
-# Where BigQuery ML keeps its models, for runs with reference = "bigquery_ml".
+# Where BigQuery keeps models, for runs with reference = "bigquery_ml" or push_to = "bigquery".
 resource "google_bigquery_dataset" "models" {
   count      = var.bigquery_ml_dataset == "" ? 0 : 1
   dataset_id = var.bigquery_ml_dataset

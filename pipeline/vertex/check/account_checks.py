@@ -80,6 +80,7 @@ def _rights_of_account(settings: VertexSettings) -> Iterator[Right]:
         f"v1/projects/{settings.project}",
         (
             "aiplatform.customJobs.create",
+            *(["aiplatform.hyperparameterTuningJobs.create"] if settings.tune_trials else []),
             "aiplatform.pipelineJobs.get",
             "bigquery.jobs.create",
             "dataflow.jobs.create",

@@ -150,7 +150,7 @@ def endpoint(target: Target) -> CheckResult:
     """A model can be deployed to the endpoint."""
     settings = target.settings
     if settings.push_to != "endpoint":
-        return passed("none is asked for; models are stored")
+        return passed(f"none is asked for; models go to {settings.push_to}")
     name = settings.endpoint
     query = {"filter": f'display_name="{name}"'}
     answer = target.cloud.ask("aiplatform", f"v1/{settings.parent}/endpoints", params=query)

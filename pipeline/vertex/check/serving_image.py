@@ -29,7 +29,7 @@ def serving_image(settings: VertexSettings, today: date | None = None) -> CheckR
         today: By default, the day it is.
     """
     if settings.push_to != "endpoint":
-        return passed("none is asked for; models are stored")
+        return passed(f"none is asked for; models go to {settings.push_to}")
     ready_made = _READY_MADE.fullmatch(settings.serving_image or "")
     if not ready_made:
         return passed("of your own making")

@@ -35,10 +35,13 @@ def by_trial(trials: Sequence[Trial], wording: Wording) -> Figure:
     scale = alt.Scale(zero=False)
     y = alt.Y("rmse:Q", scale=scale, axis=number_axis(unit, ticks=5, grid=True))
     base = chart(rows)
+    caption = "Each trial's least RMSE on eval; the line is the least so far."
+    if any(trial.number == 0 for trial in trials):  # Vertex AI counts from one.
+        caption += " Trial 0 is the settings."
     return figure(
         "chart-trials",
         "RMSE by trial",
-        "Each trial's least RMSE on eval; the line is the least so far. Trial 0 is the settings.",
+        caption,
         [
             base.mark_line(color=MUTED, interpolate="step-after").encode(
                 x=x, y=alt.Y("least:Q", scale=scale)

@@ -16,7 +16,7 @@ from pipeline.rehearsal.replacements import (
     REPLACED,
     replaced,
     replacements,
-    talks_to_vertex,
+    talks_to_google,
 )
 
 DATAFLOW = ("--runner=DataflowRunner", "--project=proj", "--region=us-central1")
@@ -66,9 +66,10 @@ def test_queries_that_read_no_table_or_several_are_refused(query: str) -> None:
 
 
 def test_tasks_that_talk_to_vertex_say_so_in_their_parameters() -> None:
-    assert talks_to_vertex({"custom_config": '{"ai_platform_enable_vertex": true}'})
+    assert talks_to_google({"custom_config": '{"ai_platform_enable_vertex": true}'})
+    assert talks_to_google({"custom_config": '{"bigquery_serving_args": {}}'})
     for config in ({}, {"custom_config": "null"}, {"custom_config": '{"code": "a"}'}):
-        assert not talks_to_vertex(config)
+        assert not talks_to_google(config)
 
 
 def test_what_is_listed_is_what_the_pipeline_uses() -> None:

@@ -21,6 +21,11 @@ from pipeline.vertex.vertex_settings import VertexSettings
 DIFFERENT = {
     ("BigQueryExampleGen", "custom_config"): "tells the embedded warehouse where births are",
     ("ImportSchemaGen", "schema_file"): "lies in a folder here, in a bucket there",
+    ("Tuner", "tuner_fn"): "tries in a hyperparameter-tuning job there",
+    ("Tuner", "custom_config.training"): "has another tuner_fn's code there, and another folder",
+    ("Tuner", "custom_config.ai_platform_enable_vertex"): "tries there",
+    ("Tuner", "custom_config.ai_platform_vertex_region"): "tries there",
+    ("Tuner", "custom_config.ai_platform_training_args"): "tries there",
     ("Trainer", "custom_config.checkpoint_root"): "lies in a folder here, in a bucket there",
     ("Trainer", "custom_config.ai_platform_enable_vertex"): "trains in a custom job there",
     ("Trainer", "custom_config.ai_platform_vertex_region"): "trains in a custom job there",
@@ -31,6 +36,9 @@ DIFFERENT = {
     ("Report", "metadata"): "Vertex AI lets no task read its metadata store",
 }
 """Execution properties that may differ, and why; nothing else may."""
+
+FLAGS = ("--warm-start", "--tune-trials", "3")
+"""With all that the pipeline may have."""
 
 RESOLVERS = {
     "Baseline": ("Baseline-model-resolver", "Baseline-model-blessing-resolver"),
@@ -57,7 +65,7 @@ class _Compiled(tfx_runner.IrBasedRunner):
 
 @pytest.fixture
 def local() -> dict[str, pipeline_pb2.PipelineNode]:
-    settings = load_settings(["--warm-start"])
+    settings = load_settings([*FLAGS])
     return _Compiled().of(create_pipeline(settings, local_engines(settings)))
 
 
@@ -65,17 +73,17 @@ def local() -> dict[str, pipeline_pb2.PipelineNode]:
 def vertex(
     vertex_settings: Callable[..., VertexSettings],
 ) -> dict[str, pipeline_pb2.PipelineNode]:
-    settings = vertex_settings("--warm-start")
+    settings = vertex_settings(*FLAGS)
     return _Compiled().of(create_pipeline(settings, vertex_engines(settings)))
 
 
 def properties(nodes: dict[str, pipeline_pb2.PipelineNode]) -> dict[tuple[str, str], Any]:
-    """By node and name; the Trainer's `custom_config`, which both have, entry by entry."""
+    """By node and name; `custom_config` of Tuner and Trainer, which both have, by entry."""
     found = {}
     for node, spec in nodes.items():
         for name, value in spec.parameters.parameters.items():
             text = value.field_value.string_value
-            if (node, name) == ("Trainer", "custom_config"):
+            if node in ("Tuner", "Trainer") and name == "custom_config":
                 found |= {(node, f"{name}.{key}"): v for key, v in json.loads(text).items()}
             else:
                 found[node, name] = text or value.field_value.SerializeToString()
@@ -105,7 +113,7 @@ def test_what_vertex_runs_has_the_same_edges(
     local: dict[str, pipeline_pb2.PipelineNode], vertex_settings: Callable[..., VertexSettings]
 ):
     node_of = {task: node for node, tasks in RESOLVERS.items() for task in tasks}
-    tasks = tasks_in_order(compile_job(vertex_settings("--warm-start"))["pipelineSpec"])
+    tasks = tasks_in_order(compile_job(vertex_settings(*FLAGS))["pipelineSpec"])
     there = {
         (node_of.get(task, task), node_of.get(before, before))
         for task, waits in tasks.items()

@@ -20,11 +20,13 @@ from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
 from models.names import EXAMPLES
 from pipeline.beam import in_process
-from pipeline.settings import ROOT
+from pipeline.local.predict import rows_to_predict
+from pipeline.settings import ROOT, load_settings
 from serving.batch.blocks import check
 from serving.batch.launch_batch import launch, plan
 from serving.batch.model_handler import SavedModelHandler, predictions_of
 from serving.batch.readers import read_blocks
+from serving.sql.translation import translate_model
 
 ROWS = 1_000_000
 MORE = 3 * ROWS
@@ -38,12 +40,14 @@ class Batch:
     Attributes:
         rate: Rows a second, from a Parquet file to one with answers; the model's loading included.
         alone: Of the model's signature, called with blocks that are read and checked.
+        as_sql: Of the model as a query, run by the embedded warehouse on all of the sample.
         bulk: Examples a second of BulkInferrer, from TFRecord files to PredictionLogs.
         peak_bytes: Most memory of the command, by rows.
     """
 
     rate: float
     alone: float
+    as_sql: float
     bulk: float
     peak_bytes: dict[int, int]
 
@@ -66,6 +70,7 @@ def measure(model: Path, examples: Path, pushed: Path, folder: Path) -> Batch:
     return Batch(
         ROWS / seconds(lambda: launch(batch)),
         _alone(version, files[ROWS]),
+        _as_sql(version),
         _bulk(model, examples, folder / "bulk"),
         {rows: _peak_bytes(file, pushed, folder) for rows, file in files.items()},
     )
@@ -94,6 +99,13 @@ def _alone(version: Path, file: Path) -> float:
     predictions_of(model, columns)  # What is put off until it is first needed.
     rows = checked.block.table.num_rows
     return 10 * rows / seconds(lambda: [predictions_of(model, columns) for _ in range(10)])
+
+
+def _as_sql(version: Path) -> float:
+    query = translate_model(version, rows_to_predict(load_settings(), None))
+    with Warehouse({TABLE.name: open_source(TABLE.sample)}) as warehouse:
+        rows = sum(batch.num_rows for batch in warehouse.query(query))
+        return rows / seconds(lambda: list(warehouse.query(query)), runs=1)
 
 
 def _bulk(model: Path, examples: Path, folder: Path) -> float:

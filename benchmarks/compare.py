@@ -28,7 +28,7 @@ from report.runs.run_records import RunRecords
 
 PARTS = (
     *("run", "quality", "ingestion", "reading"),
-    *("training", "warm", "workers", "serving", "batch", "million"),
+    *("training", "warm", "workers", "tuning", "serving", "batch", "million"),
 )
 
 
@@ -194,6 +194,21 @@ class Bench:
                 f"a step of {count} processes, ms", ".2f", time, "one", step_milliseconds(alone)
             )
 
+    def tuning(self) -> Iterator[Row]:
+        """Four trials of as many steps as a training has, two at a time; then the best of them."""
+        from benchmarks.quality import pushed_model_error
+
+        _ = self._our_run  # Pushes a model of what is set.
+        root = self._folder / "tuned"
+        self._local_run(root, "--tune-trials", "4")
+        yield Row("tuning, trials/hour", ".0f", 4 * 3600 / _seconds_of("Tuner", root))
+        for split in ("eval", "test"):
+            ours, theirs = (
+                pushed_model_error(_only(run, f"serving/{TABLE.pipeline}/*"), split)
+                for run in (root, self._ours)
+            )
+            yield Row(f"RMSE on {split}, tuned, {LABEL.unit}", ".4f", ours, "untuned", theirs)
+
     def serving(self) -> Iterator[Row]:
         """The server of the pushed model, against calling the model in the process."""
         from benchmarks.serving import measure
@@ -224,6 +239,7 @@ class Bench:
         )
         yield Row("batch, rows/s", ",.0f", found.rate, "the model alone", found.alone)
         yield Row("batch, rows/s", ",.0f", found.rate, "BulkInferrer", found.bulk)
+        yield Row("batch, rows/s", ",.0f", found.rate, "the model as SQL, in DuckDB", found.as_sql)
         less, more = (found.peak_bytes[rows] / 1e9 for rows in (ROWS, MORE))
         yield Row(f"peak of {MORE:,} rows, GB", ".2f", more, f"{ROWS:,} rows", less)
 
@@ -244,7 +260,9 @@ class Bench:
         return root
 
     def million(self) -> Iterator[Row]:
-        """A run on a million generated rows: time and memory."""
+        """A run on a million generated rows: time, memory, and its model against a tree."""
+        from benchmarks.quality import compare_with_tree
+
         source = self._generate("million", "--rows", "1000000", "--seed", "7")
         root = self._folder / "million"
         process = self._local_run(root, "--source", str(source))
@@ -255,6 +273,10 @@ class Bench:
         report = _seconds_of("Report", root)
         yield Row("their report, s", ".1f", report, "the whole run", process.seconds)
         yield Row("their report, s", ".1f", report, "promised", 20)
+        found = compare_with_tree(_only(root, f"serving/{TABLE.pipeline}/*"), source)
+        measure = f"RMSE on their test split (95%: ±{found.margin:.4f}), {LABEL.unit}"
+        yield Row(measure, ".4f", found.ours, "gradient-boosted tree", found.theirs)
+        yield Row(measure, ".4f", found.ours, "the noise floor", found.floor)
 
     @cached_property
     def _our_run(self) -> Process:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from sklearn.compose import make_column_transformer
@@ -32,16 +33,8 @@ _MOST_WORDS = 254
 """Words of a category that are told apart; the rarest beyond are one. Trees take no more."""
 
 
-def train_references(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """Trains what the model is held against, on the same columns.
-
-    Args:
-        train: Examples to learn from, as `report.collect.example_rows` reads them.
-        test: Examples to be judged on.
-
-    Returns:
-        RMSE and MAE in the label's unit, by learner, the simplest first.
-    """
+def references() -> dict[str, Any]:
+    """What the model is held against, untrained, by name, the simplest first."""
     ordinal = OrdinalEncoder(
         handle_unknown="use_encoded_value", unknown_value=-1, max_categories=_MOST_WORDS
     )
@@ -52,16 +45,28 @@ def train_references(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, tuple
         categorical_features=list(range(len(_CATEGORIES))), random_state=0
     )
     mean = SimpleImputer(add_indicator=True, keep_empty_features=True)
-    learners = {
+    return {
         "mean predictor": DummyRegressor(),
         "linear regression": make_pipeline(_encoded(one_hot, mean), LinearRegression()),
         "gradient-boosted tree": make_pipeline(_encoded(ordinal, "passthrough"), tree),
     }
+
+
+def train_references(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Trains what the model is held against, on the same columns.
+
+    Args:
+        train: Examples to learn from, as `report.collect.example_rows` reads them.
+        test: Examples to be judged on.
+
+    Returns:
+        RMSE and MAE in the label's unit, by learner, the simplest first.
+    """
     found = {}
     # The threads of these learners wait for each other by turning in circles: on cores that have
     # something else to do, two take thirty times as long as one.
     with threadpool_limits(1):
-        for name, learner in learners.items():
+        for name, learner in references().items():
             predicted = learner.fit(train, train[LABEL.name]).predict(test)
             found[name] = (
                 float(root_mean_squared_error(test[LABEL.name], predicted)),

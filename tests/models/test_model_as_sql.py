@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from data.warehouse import Warehouse
 from models.declaration import UNKNOWN
 from models.features import FEATURES
 from models.names import PREDICTED, PREDICTION, SERVING
+from models.task import run_fn
 from pipeline.cli.config import SettingsError
 from pipeline.local import predict
 from pipeline.local.predict import rows_to_predict
@@ -29,7 +32,10 @@ from serving.sql.score_query import VERSION
 @pytest.fixture(scope="module")
 def run_root(trained: FnArgs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a pipeline that pushed the trained model as version 7."""
-    root = tmp_path_factory.mktemp("runs")
+    return pushed(trained, tmp_path_factory.mktemp("runs"))
+
+
+def pushed(trained: FnArgs, root: Path) -> Path:
     version = root / "serving" / TABLE.pipeline / "7"
     version.parent.mkdir(parents=True)
     version.symlink_to(trained.serving_model_dir)
@@ -89,12 +95,24 @@ def answers(run_root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[di
 def test_it_answers_as_the_model_on_every_row_of_the_test_split(answers: list[dict], model):
     rows = [row for row in answers if row["kind"] == "split"]
     assert len(rows) == 12_266
+    assert apart(rows, model) < 1e-3
+    assert np.std([row[PREDICTED] for row in rows]) > 0.5
+
+
+def apart(rows: list[dict], model: Any) -> float:
+    """How far the query's answers are from the model's at most, in the label's unit."""
     asked = from_rows([{f.name: row[f.name] for f in FEATURES} for row in rows])
     fed = {name: tf.constant(values.tolist()) for name, values in asked.items()}
     expected = model.signatures[SERVING](**fed)[PREDICTION].numpy()
-    found = np.array([row[PREDICTED] for row in rows])
-    assert np.abs(found - expected).max() < 1e-3
-    assert found.std() > 0.5
+    return float(np.abs([row[PREDICTED] for row in rows] - expected).max())
+
+
+def test_a_model_that_was_trained_in_mixed_precision_is_a_query_too(
+    make_fn_args: Callable[..., FnArgs], tmp_path: Path
+):
+    run_fn(args := make_fn_args(tmp_path, mixed_precision=True))
+    rows = answered(printed(pushed(args, tmp_path / "runs"), sql=True, input="test"))
+    assert apart(rows, tf.saved_model.load(args.serving_model_dir)) < 1e-3
 
 
 def test_it_answers_as_the_model_to_what_the_sample_has_not(answers: list[dict], model):

@@ -23,7 +23,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from common.errors import UserError
-from models import history
+from models import history, search_trial
 from models.features import HYPERPARAMETERS
 from models.hyperparameters import from_tuning, resolve
 from models.search import Search
@@ -85,6 +85,34 @@ class TestSpace:
         assert sources["hidden_units"] == "chosen"
         assert sources["wide_l2"] == "tuned"
         assert sources["cross_share"] == "of the base model"
+
+
+def test_a_container_trains_with_its_arguments_and_reports(
+    make_fn_args: Callable[..., FnArgs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    args = make_fn_args(tmp_path, steps=6, checkpoint_interval=3)
+    search = Search(3, 1, Training.from_config(args.custom_config))
+    names = ("train_files", "eval_files", "train_steps", "transform_output")
+    shared = {name: getattr(args, name) for name in names}
+    metrics = tmp_path / "hypertune" / "output.metrics"
+    monkeypatch.setenv("AIP_MODEL_DIR", f"{tmp_path}/2/model/")
+    monkeypatch.setenv("CLOUD_ML_TRIAL_ID", "2")
+    monkeypatch.setenv("CLOUD_ML_HP_METRIC_FILE", str(metrics))
+    told = ["--hidden_units=32", "--category_embedding=2.0", "--wide_l2=0.5"]
+    search_trial.main([search_trial.to_argument(search, shared), *told])
+    record = history.read(tmp_path / "2" / "run")
+    tried = record.hyperparameters
+    assert (list(tried["hidden_units"]), tried["category_embedding"]) == ([32], 2)
+    assert (tried["wide_l2"], tried["cross_share"]) == (0.5, HYPERPARAMETERS.cross_share)
+    reported = json.loads(metrics.read_text())
+    assert (reported["trial"], reported["val_rmse"]) == ("2", str(record.best.val_rmse))
+
+
+def test_a_trial_that_diverged_reports_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CLOUD_ML_HP_METRIC_FILE", str(tmp_path / "output.metrics"))
+    with pytest.raises(ArithmeticError, match="val_rmse is nan"):
+        search_trial.report(float("nan"))
+    assert not list(tmp_path.iterdir())
 
 
 class Killed(BaseException):

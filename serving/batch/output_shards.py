@@ -45,12 +45,9 @@ def write_shard(staging: str, kind: str, key: Key, rows: int, content: pa.Table 
         if isinstance(content, bytes):
             stream.write(content)
         else:
-            with pa.ipc.new_stream(stream, content.schema, options=_LZ4) as writer:
+            # Arrow's own format: what is read once, a moment later, is not worth Parquet's work.
+            with pa.ipc.new_stream(stream, content.schema) as writer:
                 writer.write_table(content)
-
-
-_LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
-"""Arrow's own format is written and read in a tenth of the time that Parquet takes."""
 
 
 def shards(staging: str, kind: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import apache_beam as beam
@@ -67,17 +68,33 @@ class _Read(beam.DoFn):
 
     def process(self, element: tuple[int, str]) -> Iterator[Any]:
         place, file = element
-        for some in read_blocks(file):
-            if isinstance(some, DeadLetter):
-                yield from _dead(place, [some])
-                yield beam.pvalue.TaggedOutput("counts", ("read", 1))
-                continue
-            good, bad = check(some)
+        for count, good, bad in _ahead(_checked(file)):
             if good:
                 yield (place, good.block.numbers[0]), good
             if bad:
                 yield from _dead(place, bad)
-            yield beam.pvalue.TaggedOutput("counts", ("read", some.table.num_rows))
+            yield beam.pvalue.TaggedOutput("counts", ("read", count))
+
+
+_Some = tuple[int, Checked | None, list[DeadLetter]]
+"""How many rows were read, the good ones, and the others."""
+
+
+def _checked(file: str) -> Iterator[_Some]:
+    for some in read_blocks(file):
+        if isinstance(some, DeadLetter):
+            yield 1, None, [some]
+        else:
+            yield some.table.num_rows, *check(some)
+
+
+def _ahead(items: Iterator[_Some]) -> Iterator[_Some]:
+    """The same, made by a thread one ahead: while the model works, the next block is read."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = thread.submit(next, items, None)
+            yield item
 
 
 def _dead(place: int, letters: list[DeadLetter]) -> Iterator[Any]:

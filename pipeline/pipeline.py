@@ -21,6 +21,7 @@ from pipeline.caching import code_fingerprint
 from pipeline.components import sharded_bigquery
 from pipeline.components.accepted_statistics import AcceptedStatistics
 from pipeline.components.anomaly_gate import AnomalyGate
+from pipeline.components.replay_gate import Replay
 from pipeline.components.shards import to_config
 from pipeline.components.tuner import Tuner
 from pipeline.settings import Settings
@@ -179,15 +180,26 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         module_path="models.metrics",
     )
 
+    replay = Replay(
+        examples=examples.outputs["examples"],
+        model=trainer.outputs["model"],
+        champion=baseline.outputs["model"],
+        requests=settings.replay_requests or "",
+        max_p99_ms=settings.max_replay_p99_ms,
+        code=code_fingerprint("pipeline.components.replay_gate"),
+    )
+    replay.add_upstream_node(evaluator)
+
     pusher = engines.pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=replay.outputs["blessing"],
         **engines.destination,
     )
 
     components = [
         *(examples, statistics, previous, inferred_schema, schema, anomalies, gate, accepted),
-        *(transform, tuner, base_model, trainer, baseline, evaluator, pusher),
+        *(transform, tuner, base_model, trainer, baseline, evaluator, replay, pusher),
     ]
     components = [component for component in components if component is not None]
     report = Report(
@@ -239,6 +251,7 @@ def _run_info(settings: Settings, engines: Engines, components: Sequence[Any]) -
         "transform": code_fingerprint("models.transform"),
         "training": code_fingerprint("models.task"),
         "evaluation": code_fingerprint("models.metrics"),
+        "serving": code_fingerprint("pipeline.components.replay_gate"),
     }
     if engines.source_fingerprint:
         code = {TABLE.rows: engines.source_fingerprint} | code

@@ -35,7 +35,7 @@ COMPONENTS = (
     *("BaseModel", "BigQueryExampleGen", "ImportSchemaGen", "TunedHyperparameters"),
     *("StatisticsGen", "ExampleValidator", "PreviousStatistics", "SchemaGen", "AnomalyGate"),
     *("AcceptedStatistics", "Transform", "Tuner", "Trainer", "Baseline"),
-    *("Evaluator", "Pusher", "Report"),
+    *("Evaluator", "Replay", "Pusher", "Report"),
 )
 """Of the pipeline, in the order in which they run; known without loading TFX. A setting may leave
 some out, see `Settings.components`."""
@@ -172,6 +172,18 @@ class Settings(Layered, QueryParameters):
     judged_slices: str = Field(
         ",".join(BOUNDS.judged_slices),
         description=f"slices that matter enough to judge, of {', '.join(SLICES)}",
+    )
+
+    replay_requests: str | None = Field(
+        None,
+        description="folder of a server's log of requests, which a model must answer before it is "
+        "pushed; by default, rows of the test split",
+    )
+    max_replay_p99_ms: float = Field(
+        1000.0,
+        gt=0,
+        description="longest that 99% of those requests may take, in milliseconds; busy machines "
+        "are slow, so the default stops nothing but what is out of hand",
     )
 
     reference: Literal["local", "bigquery_ml"] = Field(
@@ -336,6 +348,16 @@ class LocalSettings(Settings):
         if len(os.fsencode(whole)) > LONGEST_ROOT:
             raise ValueError(f"its path is longer than {LONGEST_ROOT} bytes")
         return path
+
+    @field_validator("replay_requests")
+    @classmethod
+    def _check_requests(cls, folder: str | None) -> str | None:
+        if folder is None or folder.startswith("gs://"):
+            return folder
+        path = expanded(Path(folder))
+        if not path.is_dir():
+            raise ValueError("there is no such folder")
+        return str(path.resolve())
 
     @field_validator("source")
     @classmethod

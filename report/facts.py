@@ -16,6 +16,7 @@ from models.declaration import Bounds
 from models.history import History
 from report.run_info import RunInfo
 from report.wording import Wording
+from serving.replay.comparison import Replayed
 
 if TYPE_CHECKING:  # They load TFDV; a list of runs is to come at once.
     from schema.distances import Distance
@@ -437,6 +438,7 @@ class Facts:
         coverage: Section 3, second half; None without a test split, or of a model without
             intervals.
         trials: What tuning tried in this run; in section 5.
+        replay: What came of asking the model in its server; a section of its own.
     """
 
     run_id: str
@@ -453,3 +455,4 @@ class Facts:
     versions: dict[str, str]
     coverage: Coverage | None = None
     trials: tuple[Trial, ...] = ()
+    replay: Replayed | None = None

@@ -201,6 +201,8 @@ def show_summary(console: Console, summary: RunSummary) -> None:
         _line(console, "Eval", _metrics(summary.overall, "value"))
         known = summary.overall.rmse.baseline is not None
         _line(console, "Baseline", _metrics(summary.overall, "baseline") if known else "none yet")
+    if summary.replay is not None:
+        _line(console, "Replay", summary.replay)
     if summary.blessed is not None:
         verdict = Text("blessed", "green") if summary.blessed else Text("not blessed", "bold red")
         _line(console, "Verdict", verdict)

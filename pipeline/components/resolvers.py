@@ -10,11 +10,14 @@ from tfx import types
 from tfx import v1 as tfx
 
 from pipeline.components.accepted_statistics import ACCEPTED
+from pipeline.components.replay_gate import PASSED
 from serving.versions.push_folder import was_taken_back
 
 
 class OtherBlessedModelStrategy(tfx.dsl.experimental.LatestBlessedModelStrategy):
-    """Resolves the latest blessed model other than the candidate that was not taken back.
+    """Resolves the latest blessed model other than the candidate, of those that may serve.
+
+    One that the replay refused, or that was taken back, may not.
 
     The stock strategy answers with the candidate itself as soon as that is blessed, so a second,
     unchanged run would compare a model with itself, and the Evaluator would never be cached. The
@@ -34,7 +37,8 @@ class OtherBlessedModelStrategy(tfx.dsl.experimental.LatestBlessedModelStrategy)
             The same keys, with one artifact each or none.
         """
         models = input_dict["model"]
-        left_out = {_last_output(store, [model.id for model in models]), *_taken_back(store)}
+        candidate = _last_output(store, [model.id for model in models])
+        left_out = {candidate, *_taken_back(store), *_refused(store)}
         others = [model for model in models if model.id not in left_out]
         return super().resolve_artifacts(store, input_dict | {"model": others})
 
@@ -97,15 +101,27 @@ def _last_output(store: mlmd.MetadataStore, artifact_ids: list[int]) -> int | No
     return max(outputs, key=lambda event: event.execution_id).artifact_id if outputs else None
 
 
-def _made_of(store: mlmd.MetadataStore, artifact_id: int) -> set[int]:
-    """The artifacts that those executions read which put out this one."""
+def _made_of(store: mlmd.MetadataStore, artifact_id: int, key: str = "") -> set[int]:
+    """The artifacts that those executions read which put out this one; of one input, or all."""
     makers = [
         event.execution_id
         for event in store.get_events_by_artifact_ids([artifact_id])
         if event.type == metadata_store_pb2.Event.OUTPUT
     ]
     events = store.get_events_by_execution_ids(makers) if makers else []
-    return {e.artifact_id for e in events if e.type == metadata_store_pb2.Event.INPUT}
+    read = (e for e in events if e.type == metadata_store_pb2.Event.INPUT)
+    return {e.artifact_id for e in read if not key or e.path.steps[0].key == key}
+
+
+def _refused(store: mlmd.MetadataStore) -> set[int]:
+    """Models that did not pass the replay, when they were last asked."""
+    found = sorted(store.get_artifacts_by_type("InfraBlessing"), key=lambda each: each.id)
+    passed = {
+        model: blessing.custom_properties[PASSED].int_value
+        for blessing in found
+        for model in _made_of(store, blessing.id, "model")
+    }
+    return {model for model, value in passed.items() if not value}
 
 
 def _taken_back(store: mlmd.MetadataStore) -> set[int]:

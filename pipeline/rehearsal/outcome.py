@@ -24,6 +24,7 @@ class Rehearsed:
         blessed: Whether the model was; None if nothing judged it.
         baseline: Whether there was a blessed model to compare with.
         evaluation: Folder of the Evaluator's results, on this machine.
+        replay: Folder of what came of the replay, on this machine.
         pushed: Folder of the pushed model, on this machine; None if none was pushed.
         page: The report, on this machine.
     """
@@ -35,6 +36,7 @@ class Rehearsed:
     blessed: bool | None = None
     baseline: bool = False
     evaluation: Path | None = None
+    replay: Path | None = None
     pushed: Path | None = None
     page: Path | None = None
 
@@ -59,8 +61,11 @@ def conclude(
         for artifact in (a for found in outputs.values() for a in found):
             if job.tasks[name].container is None:
                 outcome.baseline |= artifact.title == "tfx.Model"
-            elif artifact.title == "tfx.ModelBlessing":
-                outcome.blessed = bool(artifact.metadata.get("blessed"))
+            elif artifact.title in ("tfx.ModelBlessing", "tfx.InfraBlessing"):
+                passed = bool(artifact.metadata.get("blessed"))
+                outcome.blessed = passed and outcome.blessed is not False
+                if artifact.title == "tfx.InfraBlessing":
+                    outcome.replay = buckets.path(artifact.uri)
             elif artifact.title == "tfx.ModelEvaluation":
                 outcome.evaluation = buckets.path(artifact.uri)
             elif artifact.title == "tfx.PushedModel":

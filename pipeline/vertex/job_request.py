@@ -24,6 +24,7 @@ CODE = (
     "models.task",
     "models.transform",
     "pipeline.components.anomaly_gate",
+    "pipeline.components.replay_gate",
     "pipeline.vertex.engines",
     "report.artifact",
 )

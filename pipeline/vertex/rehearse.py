@@ -94,9 +94,11 @@ def _show(console: Console, outcome: Rehearsed) -> None:
         places["Verdict"] = "blessed" if outcome.blessed else "not blessed"
     if outcome.blessed is False:
         # TFMA is loaded by now, as the pipeline was compiled.
+        from report.collect.replayed_requests import read_replay
         from report.collect.verdict import read_reasons
 
-        places["Because"] = "; ".join(read_reasons(str(outcome.evaluation)))
+        refused = read_replay(str(outcome.replay)).reasons if outcome.replay else ()
+        places["Because"] = "; ".join([*read_reasons(str(outcome.evaluation)), *refused])
     if outcome.page:
         places["Report"] = shortened(str(outcome.page))
     if outcome.pushed:

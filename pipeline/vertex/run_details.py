@@ -20,9 +20,10 @@ def run_page(project: str, region: str, job_id: str) -> str:
 
 
 def blessed(details: Details) -> bool | None:
-    """Whether the model was blessed; None if nothing judged it."""
-    answer = _property(details, "Evaluator", "blessed")
-    return None if answer is None else bool(answer)
+    """Whether the model was blessed, by the Evaluator and the replay; None if nothing judged it."""
+    details = list(details)
+    answers = [_property(details, judge, "blessed") for judge in ("Evaluator", "Replay")]
+    return None if answers[0] is None else 0 not in answers
 
 
 def verdict(details: Details) -> str | None:

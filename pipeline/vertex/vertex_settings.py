@@ -33,6 +33,9 @@ class VertexSettings(Settings):
     project: resource_names.Project = Field(
         description="Google Cloud project that runs all of it and pays, BigQuery included"
     )
+    replay_requests: resource_names.Folder | None = Field(
+        None, description=Settings.model_fields["replay_requests"].description
+    )
     region: resource_names.Region = Field(
         "us-central1", description="region of pipeline, Dataflow, training and endpoint"
     )

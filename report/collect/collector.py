@@ -17,6 +17,7 @@ from report.collect.coverage import measure
 from report.collect.data_quality import describe_data, find, read_split_statistics, row_counts
 from report.collect.example_rows import read_examples
 from report.collect.reference_models import compare_references
+from report.collect.replayed_requests import read_replay
 from report.collect.residuals import group_errors, predict, serving_folder
 from report.collect.run_artifacts import RunArtifacts
 from report.collect.slice_metrics import read_slices
@@ -80,6 +81,7 @@ def collect_facts(
         | {name: importlib.metadata.version(name) for name in PACKAGES},
         coverage=coverage,
         trials=read_trials(run.trials.uri) if run.trials else (),
+        replay=read_replay(run.replay.uri) if run.replay else None,
     )
 
 

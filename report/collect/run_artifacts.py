@@ -59,6 +59,7 @@ class RunArtifacts:
     training: Artifact | None = _output("Trainer", "model_run", "ModelRun")
     evaluation: Artifact | None = _output("Evaluator", "evaluation", "ModelEvaluation")
     blessing: Artifact | None = _output("Evaluator", "blessing", "ModelBlessing")
+    replay: Artifact | None = _output("Replay", "blessing", "InfraBlessing")
     pushed: Artifact | None = _output("Pusher", "pushed_model", "PushedModel", optional=True)
     # The page that the run made of itself.
     page: Artifact | None = _output("Report", "page", "HTML")

@@ -8,6 +8,7 @@ from dataclasses import replace
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import validation_result_pb2
 
+from report.collect.replayed_requests import read_replay
 from report.collect.run_artifacts import RunArtifacts
 from report.collect.slice_metrics import slice_name
 from report.facts import Outcome, Reference, Slice, Verdict, Violation
@@ -45,9 +46,10 @@ def reach_verdict(
     stops = tuple(str(f) for f in blocking(findings, info.severity)) if failure else ()
     outcome = _outcome(run, stopped=bool(stops), failed=failure is not None)
     broken = [describe_violation(v, wording) for v in violations]
+    refused = read_replay(run.replay.uri).reasons if run.replay else ()
     sentence = {
         "blessed": _why_blessed(overall, wording),
-        "not blessed": f"Not blessed: {'; '.join([*broken, *unjudged])}.",
+        "not blessed": f"Not blessed: {'; '.join([*broken, *unjudged, *refused]).rstrip('.')}.",
         "stopped": f"Stopped before training: {_count(len(stops), 'finding')} in the data.",
         "failed": f"Failed: {failure}",
         "not evaluated": "Not evaluated: the run ended before the Evaluator.",
@@ -73,8 +75,11 @@ def pushed_to(run: RunArtifacts) -> str | None:
 
 
 def blessed(run: RunArtifacts) -> bool | None:
-    """Whether the model may serve; None before the evaluation."""
-    return None if run.blessing is None else run.blessing.properties["blessed"] == 1
+    """Whether the model may serve, by the Evaluator and the replay; None before the evaluation."""
+    if run.blessing is None:
+        return None
+    marks = (run.blessing, run.replay) if run.replay else (run.blessing,)
+    return all(mark.properties["blessed"] == 1 for mark in marks)
 
 
 def _outcome(run: RunArtifacts, *, stopped: bool, failed: bool) -> Outcome:

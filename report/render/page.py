@@ -15,6 +15,7 @@ from report.render import formatting
 from report.render.assets import library, policy, script, style
 from report.render.charts import data_quality as data_charts
 from report.render.charts import provenance as provenance_charts
+from report.render.charts import replayed_changes as replay_charts
 from report.render.charts import residuals as error_charts
 from report.render.charts import search_record as trial_charts
 from report.render.charts import slice_metrics as slice_charts
@@ -37,6 +38,7 @@ SECTIONS = {
     "errors": "Errors",
     "data": "Data",
     "training": "Transform and training",
+    "replay": "Replay",
     "provenance": "Provenance",
 }
 COMPARISON = {"verdicts": "Verdicts", "metrics": "Metrics", "inputs": "Data", "choices": "Settings"}
@@ -153,6 +155,8 @@ def _figures(facts: Facts) -> dict[str, Any]:
     if len(facts.trials) > 1:
         figures["trials"] = trial_charts.by_trial(facts.trials, wording)
         figures["hyperparameters"] = trial_charts.side_by_side(facts.trials, wording)
+    if facts.replay and facts.replay.changes:
+        figures["replayed"] = replay_charts.changes(facts.replay.changes, wording)
     return figures
 
 

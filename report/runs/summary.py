@@ -27,6 +27,7 @@ class RunSummary:
         training_log: Folder of the TensorBoard log.
         page: Its page.
         start: Where training started, if there was a model that it was to go on from.
+        replay: How the model answered in its server, a sentence.
     """
 
     rows: dict[str, int]
@@ -38,26 +39,33 @@ class RunSummary:
     training_log: str | None
     page: str
     start: str | None = None
+    replay: str | None = None
 
 
 def summarise(run: RunArtifacts, page: str) -> RunSummary:
     """Reads the summary of a run from its artifacts."""
     from report.collect.data_quality import read_split_statistics, row_counts
+    from report.collect.replayed_requests import read_replay
     from report.collect.slice_metrics import read_slices
     from report.collect.verdict import blessed, pushed_to, read_reasons
     from schema.validation import read_findings
 
+    replay = read_replay(run.replay.uri) if run.replay else None
     findings = read_findings(run.findings.uri) if run.findings else None
     return RunSummary(
         rows=row_counts(read_split_statistics(run)),
         anomalies=None if findings is None else tuple(map(str, findings)),
         overall=read_slices(run.evaluation.uri)[0] if run.evaluation else None,
         blessed=blessed(run),
-        reasons=read_reasons(run.evaluation.uri) if run.evaluation else (),
+        reasons=(
+            *(read_reasons(run.evaluation.uri) if run.evaluation else ()),
+            *(replay.reasons if replay else ()),
+        ),
         pushed_to=pushed_to(run),
         training_log=run.training.uri if run.training else None,
         page=page,
         start=_start(history.read(run.training.uri)) if run.training else None,
+        replay=replay.sentence if replay else None,
     )
 
 

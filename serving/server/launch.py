@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
@@ -17,6 +18,9 @@ from pydantic_settings import SettingsError
 from common.environment import SERVER, set_environment
 from common.errors import UserError
 from serving.server.server_settings import VERTEX_VARIABLES, ServerSettings
+
+if TYPE_CHECKING:
+    import uvicorn
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -65,11 +69,26 @@ def _run(settings: ServerSettings, listener: socket.socket) -> None:
     from uvicorn.supervisors import Multiprocess
 
     from serving.records.access_log import write_line
-    from serving.server.application import create_application
 
     host, port = listener.getsockname()[:2]
     write_line("listening", host=host, port=port, workers=settings.workers)
-    config = uvicorn.Config(
+    config = server_config(settings)
+    if settings.workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+        return
+    # uvicorn passes the signal that ended it on, which would end this process as if by force.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: None)
+    uvicorn.Server(config).run([listener])
+
+
+def server_config(settings: ServerSettings) -> uvicorn.Config:
+    """The application, and how requests are read and answers written, whoever runs it."""
+    import uvicorn
+
+    from serving.server.application import create_application
+
+    return uvicorn.Config(
         partial(create_application, settings),
         factory=True,
         workers=settings.workers,
@@ -81,13 +100,6 @@ def _run(settings: ServerSettings, listener: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=settings.stop_seconds,
     )
-    if settings.workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
-        return
-    # uvicorn passes the signal that ended it on, which would end this process as if by force.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: None)
-    uvicorn.Server(config).run([listener])
 
 
 def _take_from_vertex() -> None:

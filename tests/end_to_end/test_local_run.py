@@ -48,6 +48,7 @@ def test_the_first_run_executes_all_and_pushes(project: Project, first: Ended):
     assert summary(first, "Verdict") == "blessed"
     assert summary(first, "Pushed to").endswith(f"/serving/natality/{version}")
     assert summary(first, "Baseline") == "none yet"
+    assert summary(first, "Replay").startswith("1,000 requests of the test split: p50 ")
     assert not list((project.root / "checkpoints").iterdir())
 
 
@@ -97,7 +98,16 @@ def test_an_unchanged_run_is_cache_and_looks_well_on_a_terminal(project: Project
         re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", ended.out).replace("\r\n", "\n").replace("\r", "\n")
     )
     assert "loading TensorFlow" not in text
-    for line in ("Examples", "Anomalies", "Eval", "Baseline", "Verdict", "Pushed to", "Report"):
+    for line in (
+        "Examples",
+        "Anomalies",
+        "Eval",
+        "Baseline",
+        "Replay",
+        "Verdict",
+        "Pushed to",
+        "Report",
+    ):
         assert re.findall(rf"^  {line} +(.*)$", text, re.MULTILINE) == [summary(first, line)]
     _, newest, before_it = project.run("report").out.splitlines()
     assert newest.split()[0] == project.log.stem
@@ -128,10 +138,11 @@ def test_an_edit_of_the_network_re_runs_training_and_is_compared(project: Projec
     with project.edited("models/model.py", 'activation="relu"', 'activation="tanh"'):
         ended = project.run()
     assert ended.status == 0, ended.out
-    assert executed(project) == {"Trainer", "Evaluator", "Pusher", "Report"}
+    assert executed(project) == {"Trainer", "Evaluator", "Replay", "Pusher", "Report"}
     assert cached(project) == set(COMPONENTS) - executed(project) - LOOK_UPS
     assert summary(ended, "Baseline") == summary(first, "Eval")
     assert summary(ended, "Eval") != summary(first, "Eval")
+    assert "champion" in summary(ended, "Replay")
     assert len(project.pushed - before) == 1
 
 

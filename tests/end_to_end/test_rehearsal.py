@@ -44,7 +44,7 @@ RESOLVERS = {
         for of in ("", "-blessing")
     ),
 }
-LOOK_BACK = {"AnomalyGate", "Trainer", "Evaluator", "Pusher", "Report", "Notification"}
+LOOK_BACK = {"AnomalyGate", "Trainer", "Evaluator", "Replay", "Pusher", "Report"} | {"Notification"}
 """Tasks that run again in a second, unchanged rehearsal: now there is a previous one."""
 BIRTHS = [
     {"mother_age": age, "gestation_weeks": week, "plurality": plurality}

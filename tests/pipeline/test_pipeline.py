@@ -33,10 +33,11 @@ EDGES = {
     "Trainer": {"BigQueryExampleGen", "ImportSchemaGen", "Transform", "TunedHyperparameters"},
     "Baseline": {"Trainer"},
     "Evaluator": {"BigQueryExampleGen", "ImportSchemaGen", "Trainer", "Baseline"},
-    "Pusher": {"Trainer", "Evaluator"},
+    "Replay": {"BigQueryExampleGen", "Trainer", "Baseline", "Evaluator"},
+    "Pusher": {"Trainer", "Evaluator", "Replay"},
     "Report": {"BigQueryExampleGen", "PreviousStatistics", "StatisticsGen", "SchemaGen"}
     | {"ImportSchemaGen", "ExampleValidator", "AnomalyGate", "Transform", "Trainer"}
-    | {"Evaluator", "Pusher"},
+    | {"Evaluator", "Replay", "Pusher"},
 }
 
 
@@ -153,6 +154,7 @@ def test_the_same_settings_compile_to_the_same_pipeline(tmp_path: Path):
         (("--train-steps", "7"), {"Trainer"}),
         (("--batch-size", "7"), {"Trainer"}),
         (("--max-rmse", "7"), {"Evaluator"}),
+        (("--max-replay-p99-ms", "7"), {"Replay"}),
         (("--sample", "0.5"), {"BigQueryExampleGen"}),
         (("--years", "2003"), {"BigQueryExampleGen"}),
         (("--anomaly-severity", "never"), {"AnomalyGate"}),

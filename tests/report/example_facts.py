@@ -32,6 +32,7 @@ from report.run_info import RunInfo
 from report.wording import Wording
 from schema.distances import Distance
 from schema.findings import Finding
+from serving.replay.comparison import Change, Changes, Latency, Replayed
 
 NASTY = "<script>alert(1)</script>"
 CLOSING = "</script><img src=x onerror=alert(2)>"
@@ -310,6 +311,28 @@ TRIALS = tuple(
 )
 
 
+REPLAY = Replayed(
+    source=f"the log of requests gs://{NASTY}",
+    rows=1000,
+    alone=200,
+    left_out=12,
+    max_p99_ms=1000,
+    reasons=(f"p99 of a request is 1,212.0 ms {CLOSING}",),
+    latency=Latency(1.234, 1212.0),
+    champion=Latency(1.1, 2.75),
+    changes=Changes(
+        mean=-0.021,
+        typical=0.034,
+        ninety_fifth=0.172,
+        bins=tuple((n / 20, (n + 1) / 20, 10 * (9 - abs(n))) for n in range(-8, 8)),
+        largest=tuple(
+            Change({"plurality": CLOSING, "gestation_weeks": 39.0}, 7.5, 7.5 + 0.4 / n)
+            for n in (1, -2, 3)
+        ),
+    ),
+)
+
+
 _DAG: dict[str, tuple[str, ...]] = {
     "BigQueryExampleGen": (),
     "PreviousStatistics": (),
@@ -322,7 +345,8 @@ _DAG: dict[str, tuple[str, ...]] = {
     "Trainer": ("BigQueryExampleGen", "Transform", "ImportSchemaGen"),
     "Baseline": ("Trainer",),
     "Evaluator": ("BigQueryExampleGen", "Trainer", "Baseline", "ImportSchemaGen"),
-    "Pusher": ("Trainer", "Evaluator"),
+    "Replay": ("BigQueryExampleGen", "Trainer", "Baseline", "Evaluator"),
+    "Pusher": ("Trainer", "Evaluator", "Replay"),
 }
 _OUTPUTS: dict[str, tuple[str, ...]] = {
     "BigQueryExampleGen": ("Examples",),
@@ -336,6 +360,7 @@ _OUTPUTS: dict[str, tuple[str, ...]] = {
     "Trainer": ("Model", "ModelRun"),
     "Baseline": (),
     "Evaluator": ("ModelEvaluation", "ModelBlessing"),
+    "Replay": ("InfraBlessing",),
     "Pusher": ("PushedModel",),
 }
 
@@ -437,6 +462,7 @@ def rich(blessed: bool = False) -> Facts:
         versions={"python": "3.10.19", "tfx": "1.16.0", "tensorflow": "2.16.2"},
         coverage=_coverage(),
         trials=TRIALS,
+        replay=replace(REPLAY, reasons=()) if blessed else REPLAY,
     )
 
 
@@ -450,6 +476,13 @@ def without_baseline() -> Facts:
         facts,
         verdict=replace(facts.verdict, overall=overall, references=()),
         coverage=None,
+        replay=replace(
+            REPLAY,
+            reasons=(),
+            champion=None,
+            changes=None,
+            no_champion="There is no blessed model yet.",
+        ),
         slices=(overall, *(a_slice(*row, baseline=False) for row in _SLICES)),
         data=replace(
             facts.data,
@@ -491,6 +524,7 @@ def stopped() -> Facts:
         slices=(),
         errors=None,
         coverage=None,
+        replay=None,
         data=replace(facts.data, findings=(finding,)),
         transformed=None,
         training=None,
@@ -510,6 +544,7 @@ def nothing() -> Facts:
         slices=(),
         errors=None,
         coverage=None,
+        replay=None,
         data=None,
         transformed=None,
         training=None,

@@ -80,6 +80,21 @@ class History:
             ]
         )
 
+    def replayed(self, model: int, champion: int, *, passed: bool) -> None:
+        """The replay of a model, against another."""
+        blessing = standard_artifacts.InfraBlessing()
+        blessing.uri = "/replayed"
+        blessing.set_int_custom_property("blessed", int(passed))
+        self._put(blessing)
+        kind = self.store.put_execution_type(metadata_store_pb2.ExecutionType(name="Replay"))
+        (execution,) = self.store.put_executions([metadata_store_pb2.Execution(type_id=kind)])
+        event = metadata_store_pb2.Event
+        ends = [("model", model, event.INPUT), ("champion", champion, event.INPUT)]
+        for key, artifact, direction in [*ends, ("blessing", blessing.id, event.OUTPUT)]:
+            path = event.Path(steps=[event.Path.Step(key=key), event.Path.Step(index=0)])
+            made = event(artifact_id=artifact, execution_id=execution, type=direction, path=path)
+            self.store.put_events([made])
+
     def baseline(self) -> int | None:
         resolved = OtherBlessedModelStrategy().resolve_artifacts(
             self.store, {"model": self._models, "model_blessing": self._blessings}
@@ -178,6 +193,17 @@ def test_it_is_none_that_was_taken_back(history: History, tmp_path: Path):
     assert history.baseline() == newer
     roll_back(tmp_path)
     assert history.baseline() == older
+
+
+def test_it_is_none_that_the_replay_refused_last(history: History):
+    champion, refused = history.trained(), history.trained()
+    history.judged(champion, blessed=True)
+    history.judged(refused, blessed=True)
+    history.replayed(refused, champion, passed=False)
+    history.trained()
+    assert history.baseline() == champion
+    history.replayed(refused, champion, passed=True)
+    assert history.baseline() == refused
 
 
 def test_previous_statistics_are_the_latest_that_were_accepted(history: History):

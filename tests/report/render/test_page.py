@@ -117,6 +117,21 @@ def test_it_says_whether_intervals_hold(page: str) -> None:
     assert "Intervals" not in _text(render(example_facts.nothing()), "errors")
 
 
+def test_it_says_how_the_model_answers_in_its_server(page: str) -> None:
+    text = _text(page, "replay")
+    assert "The model may not be pushed. 12 more were not asked" in text
+    assert "p99 of a request is 1,212.0 ms" in text
+    assert "Candidate 1.23 1,212.00 1000 Champion 1.10 2.75" in text
+    assert "Half of the predictions change by less than 0.034 lb, 95% by less than 0.172 lb" in text
+    assert "gestation weeks 39.0 7.500 7.900 +0.400" in text
+    assert "chart-replayed" in _specs(page)
+    passed = _text(render(example_facts.without_baseline()), "replay")
+    assert "The server answers 1,000 requests of the log of requests" in passed
+    assert passed.count("There is no blessed model yet.") == 1
+    assert "Champion" not in passed
+    assert "failed before the replay" in _text(render(example_facts.nothing()), "replay")
+
+
 def test_transform_and_training_are_told(page: str) -> None:
     text = _text(page, "training")
     assert f"mother age {TIMES} gestation weeks 4,000 871 780 19.5% 19.0% 19.6% 21.0%" in text

@@ -1,0 +1,102 @@
+"""The server itself, on one model, in threads of this process: asked over HTTP, on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import uvicorn
+
+from serving.server.launch import server_config
+from serving.server.server_settings import ServerSettings
+
+_NAME = "replayed"
+_SECONDS = 300
+"""Time that a model has to be loaded in, and that an answer may take."""
+
+
+class RefusedModelError(Exception):
+    """The server does not serve the model; the message is its reason."""
+
+
+class RefusedRowsError(Exception):
+    """The server does not answer a request; the message is status and reason."""
+
+
+class Client:
+    """Asks a server, over one connection."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+
+    def predictions(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """What the model answers to some rows, `[rows]`.
+
+        Raises:
+            RefusedRowsError: If it does not.
+        """
+        body = json.dumps({"instances": rows})
+        status, answer = self.ask("POST", f"/v1/models/{_NAME}:predict", body)
+        if status != 200:
+            raise RefusedRowsError(f"{status}: {answer['error']}")
+        return np.array(answer["predictions"], np.float32)
+
+    def ask(self, method: str, path: str, body: str | None = None) -> tuple[int, Any]:
+        """Status and body of an answer."""
+        self._connection.request(method, path, body)
+        response = self._connection.getresponse()
+        return response.status, json.loads(response.read())
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+
+@contextlib.contextmanager
+def served(folder: str) -> Iterator[Client]:
+    """Serves a model.
+
+    Args:
+        folder: Of a SavedModel, on this machine.
+
+    Yields:
+        A client; the model is loaded and has passed what the server tries a new version with.
+
+    Raises:
+        RefusedModelError: If it has not.
+    """
+    settings = ServerSettings(
+        model_folder=folder, model_name=_NAME, labels={}, request_log=None, access_log=False
+    )
+    server = uvicorn.Server(server_config(settings))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=[[listener]], name="replay", daemon=True)
+        thread.start()
+        client = Client(listener.getsockname()[1])
+        try:
+            _wait_until_loaded(client, thread)
+            yield client
+        finally:
+            client.close()
+            server.should_exit = True
+            thread.join()
+
+
+def _wait_until_loaded(client: Client, thread: threading.Thread) -> None:
+    until = time.monotonic() + _SECONDS
+    while thread.is_alive() and time.monotonic() < until:
+        _, answer = client.ask("GET", f"/v1/models/{_NAME}")
+        for version in answer.get("model_version_status", ()):
+            if version["state"] == "AVAILABLE":
+                return
+            if version["state"] == "END":
+                raise RefusedModelError(version["status"]["error_message"])
+        time.sleep(0.02)
+    raise RefusedModelError(f"It was not loaded within {_SECONDS} seconds.")

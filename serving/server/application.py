@@ -78,6 +78,7 @@ def _service(settings: ServerSettings) -> Service:
             telemetry.version.set(version)
         write_line(event, version=version, error=reason)
 
+    kept = settings.request_log_settings
     watcher = Watcher(
         settings.model_folder,
         settings.model_name,
@@ -85,6 +86,7 @@ def _service(settings: ServerSettings) -> Service:
         labels=settings.labels,
         largest=settings.max_batch_rows,
         report=report,
+        requests=str(kept.folder) if kept else None,
     )
     batcher = Batcher(
         settings.batch_window_ms / 1000,
@@ -92,7 +94,6 @@ def _service(settings: ServerSettings) -> Service:
         settings.max_waiting,
         telemetry.batch_rows.observe,
     )
-    kept = settings.request_log_settings
     requests = RequestLog(kept, write_line) if kept else None
     return Service(settings, watcher, batcher, telemetry, requests)
 

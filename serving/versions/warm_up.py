@@ -6,6 +6,8 @@ will be met, so that no caller waits for it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from common.errors import UserError
@@ -15,6 +17,7 @@ from models.judging import EXAMPLE_REQUEST
 from models.names import EXAMPLES, PREDICTION, SERVING
 from serving.examples import example_of
 from serving.instances import Columns, from_rows, row_count
+from serving.records.recorded_requests import Row
 from serving.versions.saved_model import SavedModel
 
 ROWS = 64
@@ -25,18 +28,19 @@ _TOLERANCE = 1e-3
 """How far answers to one row may lie apart, relative to the larger: more than rounding makes."""
 
 
-def warm_up(model: SavedModel, largest: int) -> None:
+def warm_up(model: SavedModel, largest: int, recorded: Sequence[Row] = ()) -> None:
     """Calls the model as it will be called.
 
     Args:
         model: The version, loaded.
         largest: Rows of the largest batch to expect.
+        recorded: What callers have asked, if that is kept; tried beside what is declared.
 
     Raises:
         UserError: If the version must not serve, with the reason.
     """
     _check_inputs(model)
-    columns = from_rows([_row(index) for index in range(ROWS)])
+    columns = from_rows([*(_row(index) for index in range(ROWS)), *recorded])
     answers = _ask(model, columns)
     for size in (1, largest):
         _ask(model, {name: np.resize(values, size) for name, values in columns.items()})

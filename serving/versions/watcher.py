@@ -62,6 +62,7 @@ class Watcher:
         labels: Names of versions, which answer as well.
         largest: Rows of the largest batch to warm up for.
         report: Told what happens to versions.
+        requests: Folder of a log of requests, of which new versions are asked the latest; if any.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Watcher:
         labels: Mapping[str, int] | None = None,
         largest: int = 1024,
         report: Report = lambda event, version, reason: None,
+        requests: str | None = None,
     ) -> None:
         self._folder = folder
         self._place = place_of(folder)
@@ -80,6 +82,7 @@ class Watcher:
         self._labels = dict(labels or {})
         self._largest = largest
         self._report = report
+        self._requests = requests
         self._loaded = _Loaded()
         self._refused: dict[int, _Refused] = {}
         self._loading: int | None = None
@@ -197,8 +200,9 @@ class Watcher:
         return True
 
     def _load(self, version: int, fingerprint: Fingerprint) -> SavedModel:
+        from serving.records.recorded_requests import read_recorded
         from serving.versions.saved_model import SavedModel
-        from serving.versions.warm_up import warm_up
+        from serving.versions.warm_up import ROWS, warm_up
 
         if not is_whole(fingerprint):
             raise UserError(
@@ -206,7 +210,8 @@ class Watcher:
             )
         with self._place.fetched(version) as path:
             model = SavedModel(path, version)
-            warm_up(model, self._largest)
+            recorded = read_recorded(self._requests, ROWS).rows if self._requests else ()
+            warm_up(model, self._largest, recorded)
         return model
 
     def _choice(self) -> str:

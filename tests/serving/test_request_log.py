@@ -16,13 +16,16 @@ import tensorflow as tf
 from served_rows import ROW, ROWS, answers, wait_until_ready
 from starlette.testclient import TestClient
 
+from models.declaration import Number
 from models.features import FEATURES
 from models.names import PREDICTION
 from schema.served import ENVIRONMENT, request_schema
-from serving.instances import from_rows
+from serving.instances import Columns, from_rows
 from serving.records.request_log import SERVED, SUFFIX, RequestLog, RequestLogSettings
 from serving.server.application import create_application
 from serving.server.server_settings import ServerSettings
+from serving.versions.saved_model import Signature
+from serving.versions.watcher import Watcher
 
 
 def records(folder: Path) -> list[tf.train.Example]:
@@ -54,6 +57,37 @@ def make(folder: Path) -> Callable[..., RequestLog]:
 
 def put(log: RequestLog, name: str, rows: int = 1) -> None:
     log.put(name, 2, from_rows([ROW] * rows), np.arange(rows, dtype=np.float32))
+
+
+def test_a_new_version_is_tried_with_what_callers_ask(
+    make: Callable[..., RequestLog],
+    push: Callable[..., Path],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """One that fails at nothing but a recorded request is refused."""
+    number = next(feature for feature in FEATURES if isinstance(feature, Number))
+    rare = number.minimum + (number.maximum - number.minimum) * 0.37251
+    log = make()
+    log.put("rare", 1, from_rows([ROW | {number.name: rare}]), np.array([7.0]))
+    log.close()
+    call = Signature.__call__
+
+    def fails_at_rare(signature: Signature, columns: Columns) -> dict[str, np.ndarray]:
+        answer = call(signature, columns)
+        if number.name in columns:
+            answer[PREDICTION][columns[number.name] == np.float32(rare)] = np.nan
+        return answer
+
+    monkeypatch.setattr(Signature, "__call__", fails_at_rare)
+    pushed = push(1)
+    unaware = Watcher(str(pushed), "model", largest=4)
+    unaware.look()
+    assert unaware.ready
+    warned = Watcher(str(pushed), "model", largest=4, requests=str(folder))
+    warned.look()
+    (status,) = warned.statuses()
+    assert (status.state, "no finite number" in status.reason) == ("END", True)
 
 
 def test_requests_are_kept_as_tfdv_reads_them(push: Callable[..., Path], folder: Path):

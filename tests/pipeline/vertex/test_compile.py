@@ -81,7 +81,7 @@ def test_the_console_shows_file_size_and_tasks(
     lines = capfd.readouterr().out.splitlines()
     size = Path("specs/natality.yaml").stat().st_size
     assert lines[0] == f"specs/natality.yaml  {size / 1000:.0f} kB, {len(lines) - 1} tasks"
-    assert "  Pusher after Evaluator, Trainer" in lines
+    assert "  Pusher after Evaluator, Replay, Trainer" in lines
 
 
 def test_json_holds_the_job_and_yaml_its_spec(vertex_settings: Load):

@@ -7,12 +7,18 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import tensorflow as tf
 from compiled import command, compiled, output_properties
+from small_model import write_model
 
+from models.judging import EXAMPLE_REQUEST
 from pipeline.rehearsal.filters import Filter
 from pipeline.rehearsal.spec import Job
 from pipeline.rehearsal.store import Artifact
 from pipeline.vertex.compile import Job as CompiledJob
+from serving.examples import example_of
+from serving.instances import from_rows
+from serving.replay.comparison import FILE, Replayed
 
 PROJECT = Path(__file__).parents[3]
 
@@ -48,6 +54,25 @@ def test_accepted_statistics_are_found_by_the_next_run_of_the_environment_alone(
     stopped = {"split_names": names, "environment": "production"}  # Of StatisticsGen alone.
     assert resolved(job, "PreviousStatistics", properties, stopped) == ["0"]
     assert resolved(compiled(), "PreviousStatistics", properties, stopped) == []
+
+
+def test_a_model_is_replayed_in_its_container(tmp_path: Path):
+    write_model(tmp_path / "model", 1).rename(tmp_path / "model" / "Format-Serving")
+    split = tmp_path / "examples" / "Split-test"
+    split.mkdir(parents=True)
+    row = {name: values[0] for name, values in from_rows([dict(EXAMPLE_REQUEST)]).items()}
+    with tf.io.TFRecordWriter(str(split / "data-00000-of-00001.gz"), "GZIP") as writer:
+        writer.write(example_of(row).SerializeToString())
+    inputs = {
+        "model": (tmp_path / "model", {}),
+        "examples": (tmp_path / "examples", {"split_names": '["test"]'}),
+    }
+    made = tmp_path / "made"
+    program = command(compiled("--max-replay-p99-ms", "60000"), "Replay", made, inputs)
+    ended = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert dict(output_properties(made, "blessing"))["blessed"] == 1
+    assert Replayed.from_json((made / "blessing" / FILE).read_text()).passed
 
 
 def test_a_blessing_is_of_its_environment():

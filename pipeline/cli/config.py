@@ -173,16 +173,12 @@ def load_command(
             raise
         # Of a command's own options, argparse says itself what is wrong, and ends.
         cause = said.getvalue().rpartition("error: ")[2].strip() or "The options don't fit together"
-        raise SettingsError(
-            f"{cause[0].upper()}{cause[1:]}.", f"See {command or ''} --help for the options."
-        ) from ended
+        raise _misused(command, cause) from ended
     except ValidationError as error:
         raise _explained(kind, error) from error
     except pydantic_settings.SettingsError as error:
         cause = str(error).removeprefix("error parsing CLI: ")
-        raise SettingsError(
-            f"{cause[0].upper()}{cause[1:]}.", "See --help for the options."
-        ) from error
+        raise _misused(command, cause) from error
     except ValueError as error:  # Also TOMLDecodeError, whose module depends on Python's version.
         raise SettingsError(
             f"The settings file {config or kind.default_config} is no TOML: {error}.",
@@ -194,6 +190,11 @@ def load_command(
         **{f.alias or name: getattr(read, name) for name, f in fields},
     )
     return settings, command, getattr(read, command) if command else None
+
+
+def _misused(command: str | None, cause: str) -> SettingsError:
+    see = f"See {command} --help" if command else "See --help"
+    return SettingsError(f"{cause[0].upper()}{cause[1:]}.", f"{see} for the options.")
 
 
 def meanings(kind: type[BaseModel]) -> dict[str, str]:

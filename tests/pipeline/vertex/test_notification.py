@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from google.cloud import aiplatform_v1
+from google.oauth2.credentials import Credentials
 from google.protobuf import json_format
 from google_cloud import GoogleCloud, refusal
 from kfp.pipeline_spec import pipeline_spec_pb2
@@ -60,7 +61,12 @@ JUDGED = [
 @pytest.fixture
 def tell(google: GoogleCloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Runs the exit handler after a run of these tasks; the lines that the webhook got."""
-    asked = loopback._led(aiplatform_v1.PipelineServiceClient, google.url, "for-tests-only")
+    options = {
+        "client_options": {"api_endpoint": google.url},
+        "credentials": Credentials("for-tests-only"),
+        "transport": "rest",
+    }
+    asked = loopback._led(aiplatform_v1.PipelineServiceClient, options)
     monkeypatch.setattr(aiplatform_v1, "PipelineServiceClient", asked)
     google.on("POST /hooks/1", {})
 

@@ -146,21 +146,6 @@ def test_an_edit_of_the_network_re_runs_training_and_is_compared(project: Projec
     assert len(project.pushed - before) == 1
 
 
-def test_an_edit_of_the_query_re_runs_all_and_a_bad_model_is_not_pushed(
-    project: Project, first: Ended
-):
-    before = project.pushed
-    with project.edited("data/natality.sql", "mother_age < 99", "mother_age < 44"):
-        ended = project.run("--max-rmse", "0.3")
-    assert ended.status == 3
-    assert executed(project) == set(COMPONENTS) - LOOK_UPS - {"ImportSchemaGen"}
-    assert project.pushed == before
-    assert summary(ended, "Verdict") == "not blessed"
-    assert re.search(r"all examples: RMSE is \d\.\d+ lb; 0\.300 is allowed", ended.out)
-    assert "Pushed to" not in ended.out
-    assert ended.err == ""
-
-
 def test_a_warm_start_goes_on_from_the_last_blessed_model(project: Project, first: Ended):
     ended = project.run("--warm-start", "--train-steps", "30", "--to", "Trainer")
     assert ended.status == 0, ended.out
@@ -175,6 +160,21 @@ def test_a_warm_start_goes_on_from_the_last_blessed_model(project: Project, firs
     base = json.loads(latest.read_text())["base"]
     assert base["carried"]
     assert not base["differences"]
+
+
+def test_an_edit_of_the_query_re_runs_all_and_a_bad_model_is_not_pushed(
+    project: Project, first: Ended
+):
+    before = project.pushed
+    with project.edited("data/natality.sql", "mother_age < 99", "mother_age < 44"):
+        ended = project.run("--max-rmse", "0.3")
+    assert ended.status == 3
+    assert executed(project) == set(COMPONENTS) - LOOK_UPS - {"ImportSchemaGen"}
+    assert project.pushed == before
+    assert summary(ended, "Verdict") == "not blessed"
+    assert re.search(r"all examples: RMSE is \d\.\d+ lb; 0\.300 is allowed", ended.out)
+    assert "Pushed to" not in ended.out
+    assert ended.err == ""
 
 
 def test_from_reuses_what_was_made_before(project: Project, first: Ended):

@@ -152,7 +152,7 @@ class TrainingJob:
     def _run(self) -> None:
         try:
             replicas = replicas_of(self._request)
-            self._train(replicas, cluster_variables(replicas, _free_addresses(len(replicas))))
+            self._train(replicas, cluster_variables(replicas, free_addresses(len(replicas))))
         except (UserError, InterruptedError, OSError) as error:
             self.error = str(error)
         self.state = "JOB_STATE_FAILED" if self.error else "JOB_STATE_SUCCEEDED"
@@ -183,7 +183,8 @@ class TrainingJob:
             raise
 
 
-def _free_addresses(count: int) -> list[str]:
+def free_addresses(count: int) -> list[str]:
+    """Addresses of loopback, all different, at which nobody listens."""
     with ExitStack() as stack:
         # All are held until all are known, else the same would come twice.
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]

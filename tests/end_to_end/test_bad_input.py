@@ -308,6 +308,25 @@ def test_a_disk_that_runs_full(
     assert status == Exit.DONE, said
 
 
+def test_a_disk_that_is_full_before_metadata_is_written(
+    small_disk: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(run_root, "FREE_BYTES", 0)
+    root = Root(small_disk / "root", capfd)
+    flags = ("--to", "BigQueryExampleGen", "--sample", "0.1")
+    status, said = root.run(*flags)
+    assert status == Exit.DONE, said
+    fill_rest(small_disk)
+    said = root.refused(*flags, "--no-cache")
+    assert "disk" in said
+    assert "full" in said
+    assert "damaged" not in said
+
+    (small_disk / "filler").unlink()
+    status, said = root.run(*flags, "--no-cache")
+    assert status == Exit.DONE, said
+
+
 def fill(disk: Path, component: Path) -> None:
     """Leaves nothing of a disk as soon as a component has been started once more."""
     work = component / ".system" / "executor_execution"
@@ -315,7 +334,11 @@ def fill(disk: Path, component: Path) -> None:
     deadline = time.monotonic() + 30
     while not set(work.glob("*")) - before and time.monotonic() < deadline:
         time.sleep(0.001)
-    # The run writes at the same time, so there may be less room than was seen.
+    fill_rest(disk)
+
+
+def fill_rest(disk: Path) -> None:
+    # A run may write at the same time, so there may be less room than was seen.
     with (disk / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(b"\0" * 4096):
             pass

@@ -54,6 +54,7 @@ class Layered(BaseSettings):
         cli_kebab_case=True,
         cli_implicit_flags=True,
         cli_hide_none_type=True,
+        cli_parse_none_str="not set",  # In --help; 'null' is a word like any other.
         cli_use_class_docs_for_groups=True,  # The list of subcommands says what each does.
     )
     default_config: ClassVar[Path]
@@ -261,9 +262,11 @@ def _check_flags(kind: type[Layered], arguments: Sequence[str], commands: Comman
 
 def _check_values(arguments: Sequence[str]) -> None:
     for flag, value in zip(arguments, [*arguments[1:], None], strict=False):
-        if flag.startswith("--") and (flag.endswith("=") or value == ""):
+        name, equals, given = flag.partition("=")
+        given = given if equals else value
+        if name.startswith("--") and given is not None and not given.strip():
             raise SettingsError(
-                f"{flag.rstrip('=')} has an empty value.",
+                f"{name} has an empty value.",
                 "Give it one, or leave it out for the default.",
             )
 
@@ -343,8 +346,12 @@ def _config_file(kind: type[Layered], arguments: Sequence[str]) -> Path | None:
 def _shown(value: Any) -> str:
     """A value that was refused, as one would write it into the file."""
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{name} = {json.dumps(v)}' for name, v in value.items())}}}"
-    return json.dumps(value) if isinstance(value, list) else repr(str(value))
+        return f"{{{', '.join(f'{name} = {_as_json(v)}' for name, v in value.items())}}}"
+    return _as_json(value) if isinstance(value, list) else repr(str(value))
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, default=str)  # TOML has dates and times, which JSON has not.
 
 
 def _explained(kind: type[Layered], error: ValidationError) -> SettingsError:

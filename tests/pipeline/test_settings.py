@@ -143,14 +143,36 @@ def test_a_bad_value_in_a_file_or_the_environment_is_named_too(
     assert "Setting sample is '2'" in refused()
 
 
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("years = 1979-05-27", "'1979-05-27'"),
+        ("[train_steps]\nx = 1979-05-27", '{x = "1979-05-27"}'),
+        ("train_steps = [07:32:00]", '["07:32:00"]'),
+        ("train_steps = inf", "'inf'"),
+    ],
+)
+def test_whatever_toml_can_hold_is_shown(empty_folder: Path, text: str, seen: str):
+    (empty_folder / "natality.toml").write_text(text)
+    assert f"is {seen}: " in refused()
+
+
 def test_the_first_component_may_not_run_after_the_last():
     message = refused("--from", "Pusher", "--to", "Trainer")
     assert "from is Pusher, which runs after Trainer" in message
 
 
-@pytest.mark.parametrize("flags", [["--train-steps="], ["--train-steps", ""], ["--from="]])
+@pytest.mark.parametrize(
+    "flags",
+    [["--train-steps="], ["--train-steps", ""], ["--from="], ["--seed=\n"], ["--project", " "]],
+)
 def test_an_empty_value_is_named(flags: list[str]):
-    assert f"{flags[0].rstrip('=')} has an empty value" in refused(*flags)
+    assert f"{flags[0].partition('=')[0]} has an empty value" in refused(*flags)
+
+
+@pytest.mark.parametrize("flag", ["--to", "--tune-steps", "--bigquery-temp"])
+def test_null_is_a_word_like_any_other(flag: str):
+    assert "is 'null'" in refused(flag, "null")
 
 
 def test_a_switch_takes_no_value():
@@ -265,7 +287,7 @@ def test_help_explains_every_setting_with_its_default(capsys: pytest.CaptureFixt
         # Long words are broken across lines.
         squeezed = text.replace(" ", "")
         assert field.description.replace(" ", "") in squeezed
-        default = "null" if field.default is None else str(field.default)
+        default = "not set" if field.default is None else str(field.default)
         assert f"(default:{default})".replace(" ", "") in squeezed
 
 

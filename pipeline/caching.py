@@ -72,11 +72,11 @@ def name_by_content(schema_file: Path) -> str:
         `DIGEST/NAME`, below whatever folder.
 
     Raises:
-        UserError: If the file is no schema, or can't be read.
+        UserError: If the file is no schema, has no feature, or can't be read.
     """
     try:
         content = schema_file.read_bytes()
-        text_format.Parse(content, schema_pb2.Schema())
+        schema = text_format.Parse(content, schema_pb2.Schema())
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise UserError(
             f"The schema file {schema_file} can't be read: line {error}.",
@@ -87,6 +87,11 @@ def name_by_content(schema_file: Path) -> str:
             f"The schema file {schema_file} can't be read: {str(error.strerror).lower()}.",
             "Mend its permissions, or take schema/schema.pbtxt.",
         ) from error
+    if not schema.feature:
+        raise UserError(
+            f"The schema file {schema_file} has no feature.",
+            "It may be cut off: copy it again, or take schema/schema.pbtxt.",
+        )
     return f"{hashlib.sha256(content).hexdigest()[:16]}/{schema_file.name}"
 
 

@@ -231,10 +231,15 @@ def test_an_impossible_setting(root: Root):
     assert "Setting train_steps is '0'" in said
 
 
-def test_a_schema_that_is_none(root: Root, tmp_path: Path):
-    (tmp_path / "schema.pbtxt").write_text("feature { nonsense")
-    said = root.refused("--schema-file", str(tmp_path / "schema.pbtxt"), status=Exit.BAD_SETTINGS)
-    assert "schema.pbtxt" in said
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [("feature { nonsense", "can't be read: line 1"), ("# Nothing.\n", "has no feature")],
+)
+def test_a_schema_that_is_none(root: Root, tmp_path: Path, text: str, cause: str):
+    file = tmp_path / "schema.pbtxt"
+    file.write_text(text)
+    said = root.refused("--schema-file", str(file), status=Exit.BAD_SETTINGS)
+    assert f"The schema file {file} {cause}" in said
 
 
 def test_a_root_that_cannot_be_written(tmp_path: Path, root: Root):

@@ -1,8 +1,11 @@
 """Before any test loads TensorFlow or starts a process."""
 
 import signal
+from pathlib import PurePosixPath
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from common.environment import set_environment
 
@@ -12,10 +15,18 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-@pytest.hookimpl(tryfirst=True)  # Before xdist reads the groups.
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Has tests that share fixtures run in one process: of a folder, or end to end of a file."""
-    for item in items:
-        by_file = item.path.parent.name == "end_to_end"
-        group = item.path if by_file else item.path.parent
-        item.add_marker(pytest.mark.xdist_group(str(group)))
+class ByRoom(LoadScopeScheduling):
+    """Has tests that share fixtures run in one process: of a room, or end to end of a file.
+
+    Groups of xdist would say the same, but since pytest 9 its scheduler does not see them.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = PurePosixPath(nodeid.partition("::")[0])
+        by_file = path.parent.name == "end_to_end"
+        return str(path) if by_file else "/".join(path.parts[:2])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByRoom:
+    return ByRoom(config, log)

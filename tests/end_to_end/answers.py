@@ -1,4 +1,4 @@
-"""The same rows asked in every way: as the Evaluator does, by each protocol, by command."""
+"""The same rows asked in every way: as the Evaluator does, by each protocol, by each command."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from checkout import Project
 from served_rows import wait_until_ready
 from starlette.testclient import TestClient
 
 from models.declaration import Category
 from models.features import FEATURES
-from models.names import EXAMPLES, PREDICTION
+from models.names import EXAMPLES, PREDICTED, PREDICTION
 from models.request import parse_request
 from pipeline.local.predict import predict
 from serving.server.application import create_application
@@ -84,7 +85,16 @@ def by_protocol(folder: Path, examples: list[bytes]) -> Iterator[tuple[str, list
         yield "Open Inference", output["data"]
 
 
-def by_command(folder: Path, examples: list[bytes]) -> list[float]:
-    """What `predict` answers, before it rounds."""
+def by_command(project: Project, folder: Path, examples: list[bytes]) -> list[float]:
+    """What `predict` answers to a file of rows, in their order."""
+    asked, answered = folder / "asked.jsonl", folder / "answered.jsonl"
+    asked.write_text("".join(json.dumps(row_of(example)) + "\n" for example in examples))
+    ended = project.run("predict", "--input", str(asked), "--output", str(answered))
+    assert ended.status == 0, ended.out + ended.err
+    return [json.loads(line)[PREDICTED] for line in answered.read_text().splitlines()]
+
+
+def by_request(folder: Path, examples: list[bytes]) -> list[float]:
+    """What `predict` answers to a request, before it rounds."""
     requests = [parse_request(json.dumps(row_of(example))) for example in examples]
     return [predict(folder, request).prediction for request in requests]

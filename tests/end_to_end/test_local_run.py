@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
-from answers import as_the_evaluator, by_command, by_protocol, read_examples
+from answers import as_the_evaluator, by_command, by_protocol, by_request, read_examples
 from checkout import Ended, Project
 
 from pipeline.settings import load_settings
@@ -59,16 +60,19 @@ def test_the_summary_tells_what_came_of_it(first: Ended):
     assert "tensorboard --logdir" in summary(first, "TensorBoard")
 
 
-def test_a_thousand_rows_get_the_same_answer_in_every_way(project: Project, first: Ended):
+def test_a_thousand_rows_get_the_same_answer_in_every_way(
+    project: Project, first: Ended, tmp_path: Path
+):
     folder = project.root / "serving" / "natality"
     examples = read_examples(project.root, 1000)
     expected = pytest.approx(as_the_evaluator(folder, examples), rel=1e-5)
     ways = dict(by_protocol(folder, examples))
+    ways["predict --input"] = by_command(project, tmp_path, examples)
     assert len(examples) == 1000
-    assert len(ways) == 5
+    assert len(ways) == 6
     for way, answers in ways.items():
         assert answers == expected, way
-    assert by_command(folder, examples[:3]) == pytest.approx(expected.expected[:3], rel=1e-5)
+    assert by_request(folder, examples[:3]) == pytest.approx(expected.expected[:3], rel=1e-5)
 
 
 def test_the_console_is_calm_and_the_log_is_not(project: Project, first: Ended):

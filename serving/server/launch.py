@@ -96,6 +96,7 @@ def server_config(settings: ServerSettings) -> uvicorn.Config:
         loop="uvloop",
         ws="none",
         access_log=False,
+        proxy_headers=False,  # Nothing here asks for the client's address.
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=settings.stop_seconds,

@@ -16,6 +16,7 @@ from google_cloud import GoogleCloud, refusal
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from common.errors import UserError
+from pipeline import webhook
 from pipeline.cli.config import SettingsError
 from pipeline.rehearsal import loopback
 from pipeline.vertex import notification
@@ -115,7 +116,7 @@ def test_a_run_that_failed_before_its_tasks_is_told_too(tell: Callable[..., list
 def test_the_address_may_be_kept_in_a_secret(
     google: GoogleCloud, online: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notification, "SECRETS", google.url)
+    monkeypatch.setattr(webhook, "SECRETS", google.url)
     data = base64.b64encode(b"https://chat.example.com/hooks/1\n").decode()
     google.on(f"GET /v1/{SECRET}:access", {"payload": {"data": data}})
     assert notification.webhook_address(SECRET) == "https://chat.example.com/hooks/1"

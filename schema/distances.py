@@ -10,11 +10,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from data.table import TABLE
 from models.features import LABEL
+from schema.comparators import DRIFT, SKEW
 from schema.findings import Finding
 from schema.statistics import Columns, Statistics, percent
-
-SKEW = "SKEW"
-DRIFT = "DRIFT"
 
 _TRAINING = "TRAINING"
 
@@ -112,9 +110,7 @@ def distances(
     fewest = min(Columns(statistics).examples for statistics in (base, other))
     if not fewest:
         return []
-    # Distances between equal distributions grow as samples shrink. As measured, 2 / sqrt(n) and
-    # bounds of 0.1 cover them from 70 examples on; at a million it is nothing.
-    chance = 2 / math.sqrt(fewest)
+    chance = explained_by_chance(fewest)
     environment = _TRAINING if _TRAINING in schema.default_environment else None
     if comparator == SKEW:
         anomalies = tfdv.validate_statistics(
@@ -136,6 +132,35 @@ def distances(
     )
 
 
+def explained_by_chance(fewest: int) -> float:
+    """How far apart samples of the same may be, beyond what a comparator allows.
+
+    Args:
+        fewest: Examples of the smaller sample, one or more.
+    """
+    # Distances between equal distributions grow as samples shrink. As measured, 2 / sqrt(n) and
+    # bounds of 0.1 cover them from 70 examples on; at a million it is nothing.
+    return 2 / math.sqrt(fewest)
+
+
+def describe(
+    distance: Distance, pair: tuple[Statistics, Statistics], names: tuple[str, str]
+) -> tuple[str, str]:
+    """Says what differs, and what is allowed.
+
+    Args:
+        distance: Between two sets of examples.
+        pair: Their statistics.
+        names: What they are called in a sentence.
+    """
+    columns = Columns(pair[0]), Columns(pair[1])
+    found = (
+        f"a distance of {distance.value:.2g} between {names[0]} and {names[1]}, "
+        f"{_contrast(columns, distance.feature, names)}"
+    )
+    return found, f"at most {distance.bound:.2g}"
+
+
 def _apart(
     kind: str,
     pair: tuple[Statistics, Statistics],
@@ -143,14 +168,8 @@ def _apart(
     schema: schema_pb2.Schema,
 ) -> list[tuple[str, str, str]]:
     """(Feature, found, expected) of every feature that differs too much between two sets."""
-    columns = Columns(pair[0]), Columns(pair[1])
     return [
-        (
-            distance.feature,
-            f"a distance of {distance.value:.2g} between {names[0]} and {names[1]}, "
-            f"{_contrast(columns, distance.feature, names)}",
-            f"at most {distance.bound:.2g}",
-        )
+        (distance.feature, *describe(distance, pair, names))
         for distance in distances(*pair, schema, kind)
         if distance.too_far
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from models.declaration import UNKNOWN
 from models.features import FEATURES
 
 ENVIRONMENT = "SERVING"
@@ -25,3 +26,17 @@ def request_schema(schema: schema_pb2.Schema) -> schema_pb2.Schema:
             feature.ClearField("presence")
             feature.value_count.min = feature.value_count.max = 1
     return requests
+
+
+def unknown_as_word(schema: schema_pb2.Schema) -> frozenset[str]:
+    """Columns of which training's examples have `UNKNOWN` as a word; a request log leaves it out.
+
+    Args:
+        schema: The one that training's examples keep to.
+    """
+    shared = {domain.name: domain for domain in schema.string_domain}
+    return frozenset(
+        feature.name
+        for feature in schema.feature
+        if UNKNOWN in shared.get(feature.domain, feature.string_domain).value
+    )

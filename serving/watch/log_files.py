@@ -1,0 +1,90 @@
+"""The files of a log of requests: found and read through before TensorFlow loads, or refused."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from common.errors import UserError
+from serving.records.request_log import SUFFIX
+
+_BLOCK = 1 << 20
+_HOW = "Log them with local_runner.py serve --request-log FOLDER"
+
+
+def find_files(folder: Path, since: datetime.date | None) -> list[Path]:
+    """Finds the files of a log, the oldest first, and makes sure that each is whole.
+
+    Args:
+        folder: Of the log.
+        since: First day that is asked for, in UTC.
+
+    Raises:
+        UserError: If there is no log, nothing in it, nothing new enough, or a file is damaged.
+    """
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "is not there"
+        raise UserError(f"The log of requests {folder} {what}.", f"{_HOW}; then name that folder.")
+    files = sorted(folder.glob(f"*{SUFFIX}"))
+    if not files:
+        if any(folder.glob("*.part")):
+            raise UserError(
+                f"The log of requests {folder} has no file that is closed yet.",
+                "Wait until one is, after SERVING_REQUEST_LOG_FILE_SECONDS; or end the server.",
+            )
+        raise UserError(f"The log of requests {folder} is empty.", f"{_HOW}, and ask something.")
+    files = [file for file in files if _is_whole(file)]
+    if since is not None:
+        # No request of a file is newer than the file.
+        newest = max((_changed(file) for file in files), default=since)
+        if newest < since:
+            raise nothing_since(folder, since, newest)
+    return files
+
+
+def nothing_since(folder: Path, since: datetime.date, newest: datetime.date) -> UserError:
+    """That no request of a log is new enough."""
+    return UserError(
+        f"The log of requests {folder} has none since {since}; the newest is of {newest}.",
+        f"Give --since a day up to {newest}, or leave it out.",
+    )
+
+
+def _is_whole(file: Path) -> bool:
+    """Reads a file through; False if it has gone, since the log keeps within its bounds.
+
+    Raises:
+        UserError: If it is cut off or damaged.
+    """
+    try:
+        for _ in _blocks(file):
+            pass
+    except FileNotFoundError:
+        return False
+    except EOFError as error:
+        raise _damaged(file, "is cut off") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise _damaged(file, f"is damaged ({error})") from error
+    except OSError as error:
+        raise UserError(
+            f"{file} can't be read: {str(error.strerror).lower()}.", "Mend its permissions."
+        ) from error
+    return True
+
+
+def _damaged(file: Path, how: str) -> UserError:
+    return UserError(f"{file} {how}.", "Copy it again, or move it out of the folder.")
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    with gzip.open(file) as stream:
+        while block := stream.read(_BLOCK):
+            yield block
+
+
+def _changed(file: Path) -> datetime.date:
+    seconds = file.stat().st_mtime
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).date()

@@ -17,6 +17,7 @@ from models.history import History
 from report.run_info import RunInfo
 from report.wording import Wording
 from serving.replay.comparison import Replayed
+from serving.watch.watched import Watched
 
 if TYPE_CHECKING:  # They load TFDV; a list of runs is to come at once.
     from schema.distances import Distance
@@ -299,6 +300,19 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Served:
+    """What the model was asked since it was pushed.
+
+    Attributes:
+        watched: How that compares with what it learned from.
+        columns: Distributions by feature, of its train split and of what it was asked.
+    """
+
+    watched: Watched
+    columns: dict[str, tuple[Distribution, ...]]
+
+
+@dataclass(frozen=True)
 class CrossUse:
     """How a hashed cross uses its buckets, on the rows that were read.
 
@@ -439,6 +453,7 @@ class Facts:
             intervals.
         trials: What tuning tried in this run; in section 5.
         replay: What came of asking the model in its server; a section of its own.
+        served: What it was asked since; on the page that a watch writes only.
     """
 
     run_id: str
@@ -456,3 +471,4 @@ class Facts:
     coverage: Coverage | None = None
     trials: tuple[Trial, ...] = ()
     replay: Replayed | None = None
+    served: Served | None = None

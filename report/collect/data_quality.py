@@ -80,7 +80,7 @@ def describe_data(
         rows=rows,
         months=tuple(_months(rows, examples)),
         months_estimated=any(len(its) < rows[split] for split, its in examples.items()),
-        columns=_columns(statistics),
+        columns=distributions(statistics),
         skew={
             split: tuple(distances(train, other, schema, SKEW))
             for split, other in statistics.items()
@@ -106,7 +106,8 @@ def _months(
             yield int(year), int(month), split, count * scale
 
 
-def _columns(statistics: Mapping[str, Statistics]) -> dict[str, tuple[Distribution, ...]]:
+def distributions(statistics: Mapping[str, Statistics]) -> dict[str, tuple[Distribution, ...]]:
+    """How the values of each column are distributed in each split."""
     found: dict[str, tuple[Distribution, ...]] = {}
     for split, its in statistics.items():
         columns = Columns(its)

@@ -18,9 +18,11 @@ from report.render.charts import provenance as provenance_charts
 from report.render.charts import replayed_changes as replay_charts
 from report.render.charts import residuals as error_charts
 from report.render.charts import search_record as trial_charts
+from report.render.charts import served_days as served_charts
 from report.render.charts import slice_metrics as slice_charts
 from report.render.charts import training_record as training_charts
 from report.render.charts.base import Figure
+from report.served_verdict import judge_served
 from report.wording import Wording
 
 _MARKS = {
@@ -41,6 +43,9 @@ SECTIONS = {
     "replay": "Replay",
     "provenance": "Provenance",
 }
+SERVED = {"served": "Served"}
+"""The section that the page of a watch begins with."""
+
 COMPARISON = {"verdicts": "Verdicts", "metrics": "Metrics", "inputs": "Data", "choices": "Settings"}
 
 
@@ -51,7 +56,8 @@ def render(facts: Facts) -> str:
         facts.wording,
         _figures(facts),
         facts=facts,
-        sections=SECTIONS,
+        sections=SERVED | SECTIONS if facts.served else SECTIONS,
+        served_sentence=judge_served(facts.served.watched, facts.wording) if facts.served else "",
         training_settings=_training_settings(facts.training) if facts.training else {},
     )
 
@@ -157,6 +163,16 @@ def _figures(facts: Facts) -> dict[str, Any]:
         figures["hyperparameters"] = trial_charts.side_by_side(facts.trials, wording)
     if facts.replay and facts.replay.changes:
         figures["replayed"] = replay_charts.changes(facts.replay.changes, wording)
+    if facts.served:
+        watched = facts.served.watched
+        figures["served_rows"] = served_charts.requests(watched)
+        figures["served_days"] = served_charts.largest(watched)
+        figures["served_columns"] = served_charts.by_column(watched, wording)
+        figures["served_predictions"] = served_charts.predictions(watched, wording)
+        figures["served_values"] = [
+            data_charts.column(f"chart-served-{i}", wording.title(name), distributions)
+            for i, (name, distributions) in enumerate(facts.served.columns.items(), start=1)
+        ]
     return figures
 
 

@@ -141,6 +141,19 @@ class RunRecords:
         newest_first = sorted(found.values(), key=lambda c: -c.create_time_since_epoch)
         return {context.name: _past_run(context) for context in newest_first}
 
+    def pushed(self) -> dict[int, PastRun]:
+        """The newest run of each version that was pushed from here, by version."""
+        found: dict[int, PastRun] = {}
+        for past in self.read().values():
+            pushed = self.artifacts(past).pushed
+            if pushed and str(pushed.properties.get("pushed_version", "")).isdigit():
+                found.setdefault(int(pushed.properties["pushed_version"]), past)
+        return found
+
+    def artifacts(self, past: PastRun) -> RunArtifacts:
+        """What a run made, or took from the cache."""
+        return RunArtifacts.from_lineage(self._lineage(past.run_id))
+
     def facts(self, past: PastRun) -> Facts:
         """Reads the facts of a run.
 
@@ -170,6 +183,12 @@ class RunRecords:
         from report.render.page import render
 
         return write_atomically(self._file(facts.run_id), render(facts))
+
+    def write_served(self, facts: Facts) -> Path:
+        """Writes the page of a run, with what its model was asked, beside its own page."""
+        from report.render.page import render
+
+        return write_atomically(self._file(f"{facts.run_id}-served"), render(facts))
 
     def write_comparison(self, a: Facts, b: Facts) -> Path:
         """Writes the page that compares two runs into the folder of pages."""

@@ -21,6 +21,7 @@ from report.facts import (
     Lineage,
     Metric,
     Reference,
+    Served,
     Slice,
     SliceCoverage,
     Transformed,
@@ -30,9 +31,13 @@ from report.facts import (
 )
 from report.run_info import RunInfo
 from report.wording import Wording
+from schema.comparators import DRIFT, SKEW
 from schema.distances import Distance
 from schema.findings import Finding
+from schema.served_findings import ServedDistance
+from schema.statistics import Statistics
 from serving.replay.comparison import Change, Changes, Latency, Replayed
+from serving.watch.watched import Period, Predictions, Watched
 
 NASTY = "<script>alert(1)</script>"
 CLOSING = "</script><img src=x onerror=alert(2)>"
@@ -594,3 +599,55 @@ def of_trips() -> Facts:
             boundaries={"trip_miles_bucket": (1.0, 2.5)},
         ),
     )
+
+
+def _period(day: int | None, version: int, rows: int, far: float) -> Period:
+    date = None if day is None else datetime.date(2026, 11, day)
+    judged = rows >= 100
+    finding = Finding(
+        *(f"{date} of version {version}", f"odd {QUOTES}", SKEW, "error"),
+        *(f"a distance of {far}, {NASTY!r} 3% of training", "at most 0.1", f"Mend it {CLOSING}."),
+    )
+    distances = (
+        ServedDistance("mother_age", 0.05, 0.17, SKEW),
+        ServedDistance(f"odd {QUOTES}", far, 0.1, SKEW),
+        ServedDistance(f"odd {QUOTES}", math.nan, 0.1, SKEW, missing=True),
+        *([ServedDistance("mother_age", 0.01, 0.2, DRIFT)] if day else []),
+    )
+    return Period(
+        *(date, version, rows, Predictions(5.8, 7.4 + far, 8.9)),
+        findings=(finding,) if judged and far > 0.1 else (),
+        distances=distances if judged else (),
+        before=None if day is None or not judged else datetime.date(2026, 11, day - 1),
+        unjudged="" if judged else f"{rows} rows are too few, 100 are needed {NASTY}",
+    )
+
+
+def served() -> Facts:
+    """The page of a watch: two versions, a day too short to judge, and one that has drifted."""
+    facts = rich(blessed=True)
+    assert facts.data is not None
+    watched = Watched(
+        log=f"runs/requests {NASTY}",
+        first=datetime.date(2026, 11, 2),
+        last=datetime.date(2026, 11, 6),
+        min_rows=100,
+        version=12,
+        versions=(_period(None, 11, 2_900, 0.04), _period(None, 12, 1_100, 0.09)),
+        days=tuple(
+            _period(day, version, rows, far)
+            for day, version, rows, far in (
+                *((2, 11, 1_000, 0.04), (3, 11, 900, 0.05), (4, 11, 1_000, 0.03)),
+                *((4, 12, 40, 0.2), (5, 12, 560, 0.06), (6, 12, 500, 0.13)),
+            )
+        ),
+        training=Statistics(),
+        served=Statistics(),
+    )
+    columns = {
+        name: tuple(
+            replace(d, split=split) for d, split in zip(its, ("training", "served"), strict=False)
+        )
+        for name, its in facts.data.columns.items()
+    }
+    return replace(facts, served=Served(watched, columns))

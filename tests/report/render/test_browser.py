@@ -77,6 +77,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "stopped": render(example_facts.stopped()),
         "nothing": render(example_facts.nothing()),
         "trips": render(example_facts.of_trips()),
+        "served": render(example_facts.served()),
         "comparison": render_comparison(rich, example_facts.stopped()),
     }
     for name, text in pages.items():
@@ -98,7 +99,9 @@ def phone(browser: Browser, files: dict[str, Path]) -> Iterator[Opened]:
     context.close()
 
 
-@pytest.mark.parametrize("name", ["rich", "first", "stopped", "nothing", "trips", "comparison"])
+@pytest.mark.parametrize(
+    "name", ["rich", "first", "stopped", "nothing", "trips", "served", "comparison"]
+)
 def test_it_opens_without_a_request_or_a_complaint(
     browser: Browser, files: dict[str, Path], name: str
 ) -> None:

@@ -148,7 +148,9 @@ def test_provenance_is_told(page: str) -> None:
     assert "WHERE plurality !=" in text
 
 
-@pytest.mark.parametrize("facts", [example_facts.rich(), example_facts.stopped()])
+@pytest.mark.parametrize(
+    "facts", [example_facts.rich(), example_facts.stopped(), example_facts.served()]
+)
 def test_words_from_the_data_stay_words(facts: Facts) -> None:
     for page in (render(facts), render_comparison(facts, example_facts.rich(blessed=True))):
         for nasty in (example_facts.NASTY, example_facts.CLOSING, example_facts.QUOTES):
@@ -311,3 +313,17 @@ def test_every_trial_is_told_and_drawn(page: str) -> None:
 def _rows(spec: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of all layers of a chart."""
     return [row for rows in spec["datasets"].values() for row in rows]
+
+
+def test_what_is_served_is_told_first_where_a_watch_has_looked(page: str) -> None:
+    assert 'id="served"' not in page
+    watched = render(example_facts.served())
+    assert watched.index('<h2 id="served">') < watched.index('<h2 id="verdict"')
+    assert '<li><a href="#served">Served</a></li>' in watched
+    text = _text(watched, "served")
+    assert "Not as learned: odd" in text
+    assert "4,000 rows from 2026-11-02 to 2026-11-06, in UTC" in text
+    assert "2026-11-04 12 40 7.600" in text
+    assert "not judged: 40 rows are too few" in text
+    assert "2026-11-06 12 500 7.530 training and 2026-11-05 not a number ✕ 1 found" in text
+    assert {"chart-served-rows", "chart-served-days"} <= _specs(watched).keys()

@@ -1,0 +1,29 @@
+"""What a watch comes to, in the sentence that the page, the terminal and the webhook share."""
+
+from __future__ import annotations
+
+from report.wording import Wording
+from schema.comparators import DRIFT
+from serving.watch.watched import Watched
+
+
+def judge_served(watched: Watched, wording: Wording) -> str:
+    """Says whether what is asked is still what was learned.
+
+    Args:
+        watched: What was found.
+        wording: How to speak of the table.
+    """
+    if not watched.findings:
+        if not watched.judged:
+            return f"Not judged: no day has {watched.min_rows:,} rows of a version that is known."
+        return "As learned: nothing that was asked is further from training than chance explains."
+    kinds: dict[bool, dict[str, None]] = {False: {}, True: {}}
+    for finding in watched.findings:
+        kinds[finding.kind == DRIFT][wording.title(finding.feature)] = None
+    said = []
+    if kinds[False]:
+        said.append(f"Not as learned: {', '.join(kinds[False])}.")
+    if kinds[True]:
+        said.append(f"Changed from one day to another: {', '.join(kinds[True])}.")
+    return " ".join(said)

@@ -28,7 +28,7 @@ from report.runs.run_records import RunRecords
 
 PARTS = (
     *("run", "quality", "ingestion", "reading"),
-    *("training", "warm", "workers", "tuning", "serving", "batch", "million"),
+    *("training", "warm", "workers", "tuning", "serving", "batch", "watch", "million"),
 )
 
 
@@ -242,6 +242,20 @@ class Bench:
         yield Row("batch, rows/s", ",.0f", found.rate, "the model as SQL, in DuckDB", found.as_sql)
         less, more = (found.peak_bytes[rows] / 1e9 for rows in (ROWS, MORE))
         yield Row(f"peak of {MORE:,} rows, GB", ".2f", more, f"{ROWS:,} rows", less)
+
+    def watch(self) -> Iterator[Row]:
+        """The watch on a log of requests of the pushed model."""
+        from benchmarks.watching import ROWS, measure
+
+        _ = self._our_run  # Pushes the model.
+        process = measure(
+            self._ours,
+            _only(self._ours, "pipeline/BigQueryExampleGen/examples/*/Split-test"),
+            int(_only(self._ours, f"serving/{TABLE.pipeline}/*").name),
+            self._folder / "watch",
+        )
+        yield Row(f"a watch on {ROWS:,} rows, s", ".1f", process.seconds, "aim", 60)
+        yield Row("its peak, GB", ".2f", process.peak_bytes / 1e9)
 
     def _generate(self, name: str, *arguments: str) -> Path:
         source = self._folder / f"{name}.parquet"

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -231,8 +231,13 @@ def _warn_if_not_served(console: Console, pushed: Path) -> None:
 
 def show_places(console: Console, places: dict[str, str]) -> None:
     """Prints where to look further, by what is there."""
-    for name, place in places.items():
-        _line(console, name, place)
+    show_lines(console, places.items())
+
+
+def show_lines(console: Console, lines: Iterable[tuple[str, str]]) -> None:
+    """Prints names with what is told of each; a name that is empty goes on with the last one."""
+    for name, told in lines:
+        _line(console, name, told)
 
 
 def _line(console: Console, name: str, text: str | Text) -> None:

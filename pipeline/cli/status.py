@@ -21,12 +21,17 @@ class State(Enum):
 
 
 class Exit(IntEnum):
-    """Exit statuses of both runners; where a model was judged, `DONE` means that it is blessed."""
+    """Exit statuses of both runners.
+
+    Where a model was judged, `DONE` means that it is blessed; of a watch, that nothing is past its
+    bounds, which `DRIFTED` says of what is asked.
+    """
 
     DONE = 0
     FAILED = 1
     BAD_SETTINGS = 2
     NOT_BLESSED = 3
+    DRIFTED = 4
     INTERRUPTED = 130
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.cli.entry import run_command
-from pipeline.local import clean, init, predict, release, report, serve, stream
+from pipeline.local import clean, init, predict, release, report, serve, stream, watch
 from pipeline.settings import LocalSettings
 
 COMMANDS = {
@@ -16,6 +16,7 @@ COMMANDS = {
     "report": report.Options,
     "serve": serve.Options,
     "stream": stream.Options,
+    "watch": watch.Options,
 }
 
 

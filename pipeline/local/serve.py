@@ -21,6 +21,9 @@ class Options(BaseModel):
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8501, ge=0, le=65535, description="port; 0 for any that is free")
     workers: int = Field(default=1, ge=1, le=256, description="processes that answer")
+    request_log: str | None = Field(
+        default=None, description="folder that gets requests and answers, for the command watch"
+    )
 
 
 def run(settings: LocalSettings, options: Options, console: Console) -> NoReturn:
@@ -39,4 +42,6 @@ def run(settings: LocalSettings, options: Options, console: Console) -> NoReturn
     }
     if options.model_folder is None:
         flags["reports"] = reports_of_versions(settings.run_root)
+    if options.request_log is not None:
+        flags["request-log"] = options.request_log
     hand_over("serving", flags, console)

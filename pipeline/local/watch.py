@@ -1,0 +1,233 @@
+"""The command `watch`: whether what the pushed models are asked is still what they learned."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import webbrowser
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, Field
+from rich.console import Console
+
+from common.errors import UserError
+from data.table import TABLE
+from pipeline.cli.config import SettingsError
+from pipeline.cli.console import shortened, show_lines, show_places
+from pipeline.cli.status import Exit
+from pipeline.local.run import check_files
+from pipeline.local.run import run as run_pipeline
+from pipeline.settings import LocalSettings
+from report.runs.run_records import PastRun, RunRecords
+from report.served_verdict import judge_served
+from report.wording import declared_wording
+from serving.watch.log_files import find_files
+from serving.watch.watched import MIN_ROWS, Watched, gathered
+
+if TYPE_CHECKING:
+    from schema.statistics import Statistics
+
+_MOST_TOLD = 10
+"""Findings in the terminal; the page has all."""
+
+
+class Options(BaseModel):
+    """Compare what is asked with what was learned; docs/watch.md says how to read it."""
+
+    log: Path | None = Field(
+        None, description="folder of a server's log of requests; by default 'requests' in run_root"
+    )
+    since: str | None = Field(
+        None, description="first day to look at, as YYYY-MM-DD in UTC; by default all of the log"
+    )
+    min_rows: int = Field(
+        MIN_ROWS, ge=2, description="rows of a day below which it is shown but not judged"
+    )
+    webhook: str | None = Field(
+        None,
+        description="where to post the verdict if it is not well: an address, or the version of a "
+        "secret that has it",
+    )
+    retrain: bool = Field(
+        False, description="if it is not well, run the pipeline with --warm-start"
+    )
+    open: bool = Field(False, description="open the page in a browser")
+
+
+def run(settings: LocalSettings, options: Options, console: Console) -> int:
+    """Holds a log of requests to what was learned, writes the page, and says what came of it.
+
+    Args:
+        settings: What the user chose: the run root, the schema, and `anomaly_severity`, which says
+            what is past bearing.
+        options: What to look at, and whom to tell.
+        console: Where to say it.
+
+    Returns:
+        `Exit.DRIFTED` if there are findings of the severity or worse, else `Exit.DONE`; of a
+        pipeline that was started, its own.
+
+    Raises:
+        SettingsError: If an option is not what it should be.
+        UserError: If there is no log, or it can't be read; if nothing was pushed from this run
+            root; or if the webhook does not take the verdict.
+    """
+    since = _day(options.since)
+    if options.retrain:
+        check_files(settings)
+    folder = (options.log or settings.run_root / "requests").expanduser()
+    files = find_files(folder, since)
+    records = RunRecords.open(settings.run_root)
+    runs = records.pushed()
+    if not runs:
+        raise UserError(
+            f"No model has been pushed from {settings.run_root}, so what was learned is not known.",
+            "Name with --run-root the root whose model answered, or run local_runner.py first.",
+        )
+    with console.status("reading the log, and the run of its model"):
+        watched = watch_log(settings, options.min_rows, files, since, records, runs)
+        page = write_page(records, runs[watched.version], watched)
+    tell(watched, console)
+    show_places(console, {"Report": shortened(str(page))})
+    past_bearing = is_past_bearing(watched, settings.anomaly_severity)
+    if past_bearing and options.webhook:
+        from pipeline.webhook import post, webhook_address  # Takes a moment.
+
+        said = judge_served(watched, declared_wording())
+        text = f"{TABLE.pipeline}: {said}\n{describe_requests(watched)}.\nReport: {page}"
+        post(webhook_address(options.webhook), text)
+        console.print("  The webhook was told.")
+    if options.open:
+        webbrowser.open(page.as_uri())
+    if past_bearing and options.retrain:
+        console.print("\nTraining goes on from the last blessed model.")
+        return run_pipeline(settings.model_copy(update={"warm_start": True}), None, console)
+    return Exit.DRIFTED if past_bearing else Exit.DONE
+
+
+def _day(text: str | None) -> datetime.date | None:
+    if text is None:
+        return None
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"--since is {text!r}, which is no day.", "Write it as YYYY-MM-DD, such as 2026-01-31."
+        ) from error
+
+
+def watch_log(
+    settings: LocalSettings,
+    min_rows: int,
+    files: list[Path],
+    since: datetime.date | None,
+    records: RunRecords,
+    runs: Mapping[int, PastRun],
+) -> Watched:
+    """Holds a log of requests to what its versions learned.
+
+    Args:
+        settings: Names the schema whose comparators are applied.
+        min_rows: Fewest rows of a period that are judged.
+        files: Of the log, whole ones.
+        since: First day to look at.
+        records: Of the runs on the run root.
+        runs: Of each version that was pushed, one or more.
+
+    Raises:
+        UserError: If a file is none of a log, no row is new enough, or what was made of the
+            examples that the versions learned from is gone.
+    """
+    # They take the seconds of TensorFlow and TFDV.
+    import numpy as np
+    import tensorflow_data_validation as tfdv
+
+    from serving.watch.judgement import judge
+    from serving.watch.logged_rows import read_rows
+
+    schema = tfdv.load_schema_text(str(settings.schema_file))
+    rows = read_rows(files, schema, since)
+    asked = set(np.unique(rows.versions).tolist()) & runs.keys() or {max(runs)}
+    training = {
+        version: statistics
+        for version in asked
+        if (statistics := _training(records, runs[version])) is not None
+    }
+    if not training:
+        raise UserError(
+            f"Statistics of what version {max(asked)} learned from are no longer there.",
+            "Push a model again: local_runner.py --no-cache.",
+        )
+    return judge(rows, training, schema, str(files[0].parent), min_rows)
+
+
+def _training(records: RunRecords, past: PastRun) -> Statistics | None:
+    from report.collect.data_quality import read_split_statistics
+    from report.runs.artifact_places import is_there
+    from schema.validation import TRAIN
+
+    artifacts = records.artifacts(past)
+    made = artifacts.statistics
+    if made is None or not is_there(made.type, made.uri):
+        return None
+    return read_split_statistics(artifacts).get(TRAIN)
+
+
+def write_page(records: RunRecords, past: PastRun, watched: Watched) -> Path:
+    """Writes the page of the run whose model was asked, with what it was asked.
+
+    Raises:
+        UserError: If what the run made is no longer there.
+    """
+    from report.collect.served_requests import describe_served
+
+    facts = records.facts(past)
+    return records.write_served(dataclasses.replace(facts, served=describe_served(watched)))
+
+
+def is_past_bearing(watched: Watched, severity: str) -> bool:
+    """Whether there are findings of a severity, or worse, as the gate takes it."""
+    from schema.findings import blocking
+
+    return bool(blocking(watched.findings, severity))
+
+
+def tell(watched: Watched, console: Console) -> None:
+    """Says in the terminal what came of it; the page has all."""
+    wording = declared_wording()
+    lines = [("Requests", describe_requests(watched))]
+    unjudged = [
+        f"{period.name}: {period.unjudged}" for period in watched.periods if period.unjudged
+    ]
+    lines += _named("Not judged", unjudged)
+    lines += _named(
+        "Found",
+        [f"{finding}{_more(count)}" for finding, count in gathered(watched.findings)],
+    )
+    measured = [distance for period in watched.periods for distance in period.distances]
+    if measured and not watched.findings:
+        most = max(measured, key=lambda distance: distance.value / distance.bound)
+        share = most.value / most.bound
+        lines.append(("Furthest", f"{wording.title(most.feature)}, {share:.0%} of what is allowed"))
+    show_lines(console, [*lines, ("Verdict", judge_served(watched, wording))])
+
+
+def _more(count: int) -> str:
+    """In how many periods the same was found, a sentence; nothing if in one."""
+    return f" So in {count} periods." if count > 1 else ""
+
+
+def describe_requests(watched: Watched) -> str:
+    """What was asked, in a few words."""
+    days = f"from {watched.first} to {watched.last}"
+    if watched.first == watched.last:
+        days = f"of {watched.first}"
+    versions = " and ".join(str(period.version) for period in watched.versions)
+    return f"{watched.rows:,} rows {days}, answered by version {versions}"
+
+
+def _named(name: str, told: list[str]) -> list[tuple[str, str]]:
+    more = [f"and {len(told) - _MOST_TOLD:,} more, on the page"] if len(told) > _MOST_TOLD else []
+    return [("" if i else name, line) for i, line in enumerate([*told[:_MOST_TOLD], *more])]

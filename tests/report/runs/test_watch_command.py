@@ -1,0 +1,103 @@
+"""The command `watch`, on a real run: page, exit status, webhook and retraining."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real_runs import Runs
+from request_logs import FIRST, drawn, write_log
+from rich.console import Console
+
+import pipeline.webhook
+from common.errors import UserError
+from pipeline.cli.status import Exit
+from pipeline.local import watch
+from pipeline.settings import LocalSettings
+
+DAY = 400
+
+
+@pytest.fixture
+def version(runs: Runs) -> int:
+    (version,) = runs.records.pushed()
+    return version
+
+
+@pytest.fixture
+def asked(runs: Runs) -> Callable[..., tuple[int, str]]:
+    """Runs the command; its status, and what it says."""
+
+    def run(folder: Path, **options: Any) -> tuple[int, str]:
+        console = Console(file=io.StringIO(), width=500)
+        status = watch.run(runs.settings(), watch.Options(log=folder, **options), console)
+        assert isinstance(console.file, io.StringIO)
+        return status, console.file.getvalue()
+
+    return run
+
+
+@pytest.fixture
+def older(version: int, tmp_path: Path) -> Path:
+    """A log of two days; on the second, callers are all of an age that was rare."""
+    days = [drawn(DAY, 1), drawn(DAY, 2).assign(mother_age=44.0)]
+    return write_log(tmp_path / "older", days, version)
+
+
+def test_what_is_asked_as_learned_is_well(asked, version: int, tmp_path: Path, runs: Runs):
+    days = [drawn(DAY, seed) for seed in range(3)] + [drawn(9, 4)]
+    log = write_log(tmp_path / "log", days, version)
+    status, said = asked(log)
+    assert status == Exit.DONE
+    assert f"1,209 rows from {FIRST} to 2026-09-10, answered by version {version}" in said
+    assert f"2026-09-10 of version {version}: 9 rows are too few, 100 are needed" in said
+    assert "As learned: nothing that was asked is further from training" in said
+    page = (runs.root / "reports" / "first-served.html").read_text()
+    assert '<h2 id="served">' in page
+    assert '<h2 id="data">' in page  # All else is that of the run.
+    assert len(list((runs.root / "reports").glob("first*.html"))) == 1
+    status, said = asked(log, since="2026-09-10")
+    assert "9 rows of 2026-09-10" in said
+    assert "Not judged: no day has 100 rows" in said
+    with pytest.raises(UserError, match="has none since 2026-09-11; the newest is of 2026-09-10"):
+        asked(log, since="2026-09-11")
+
+
+def test_what_has_drifted_is_told_to_whom_it_concerns(
+    asked, older: Path, monkeypatch: pytest.MonkeyPatch
+):
+    posted: list[tuple[str, str]] = []
+    monkeypatch.setattr(pipeline.webhook, "post", lambda *what: posted.append(what))
+    started: list[LocalSettings] = []
+
+    def run_pipeline(settings: LocalSettings, options: None, console: Console) -> int:
+        started.append(settings)
+        return Exit.NOT_BLESSED
+
+    monkeypatch.setattr(watch, "run_pipeline", run_pipeline)
+    status, said = asked(older, webhook="https://chat.example.com/hooks/1")
+    assert (status, started) == (Exit.DRIFTED, [])
+    assert "Verdict     Not as learned: mother age. Changed from one day to another" in said
+    ((address, text),) = posted
+    assert address == "https://chat.example.com/hooks/1"
+    assert "Not as learned: mother age." in text
+    assert "first-served.html" in text
+
+    status, said = asked(older, retrain=True)
+    assert status == Exit.NOT_BLESSED
+    assert [settings.warm_start for settings in started] == [True]
+    assert len(posted) == 1
+
+
+def test_a_file_that_is_no_log_is_named(asked, runs: Runs, tmp_path: Path):
+    (split,) = (runs.root / "pipeline" / "BigQueryExampleGen").glob("examples/*/Split-eval")
+    (examples,) = split.glob("*.gz")
+    foreign = tmp_path / "requests-1.tfrecord.gz"
+    foreign.write_bytes(examples.read_bytes())
+    with pytest.raises(
+        UserError, match=r"requests-1.*is no file of a log of requests: it has rows"
+    ):
+        asked(tmp_path)

@@ -1,0 +1,96 @@
+"""A log that can't be watched is refused before TensorFlow loads, with its cause and its cure."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common.environment import PROCESS
+from pipeline.cli.status import Exit
+
+PROJECT = Path(__file__).parents[3]
+NAME = "requests-20260907-120000-000000001-1.tfrecord.gz"
+
+WATCHED = """
+import sys
+from pipeline.local.commands import main
+status = main(["--run-root", sys.argv[1], "watch", *sys.argv[2:]])
+print("heavy", sorted({"tensorflow", "apache_beam", "tfx"} & sys.modules.keys()))
+sys.exit(status)
+"""
+
+
+def refused(tmp_path: Path, *flags: str | Path) -> tuple[int, str]:
+    """Exit status of a watch, and what was said; it must be said without any heavy library."""
+    ended = subprocess.run(
+        [sys.executable, "-c", WATCHED, tmp_path / "root", *flags],
+        cwd=PROJECT,
+        env=os.environ | PROCESS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "heavy []" in ended.stdout
+    return ended.returncode, " ".join(ended.stderr.split())
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    folder = tmp_path / "log"
+    folder.mkdir()
+    return folder
+
+
+def put(log: Path, content: bytes) -> Path:
+    file = log / NAME
+    file.write_bytes(content)
+    os.utime(file, (1.789e9, 1.789e9))  # 2026-09-10.
+    return file
+
+
+def test_no_log(tmp_path: Path):
+    status, said = refused(tmp_path)
+    assert status == Exit.FAILED
+    assert f"The log of requests {tmp_path / 'root' / 'requests'} is not there." in said
+    assert "serve --request-log FOLDER" in said
+
+
+def test_an_empty_log(tmp_path: Path, log: Path):
+    status, said = refused(tmp_path, "--log", log)
+    assert (status, "is empty" in said) == (Exit.FAILED, True)
+    (log / "requests-1.part").touch()
+    status, said = refused(tmp_path, "--log", log)
+    assert (status, "no file that is closed yet" in said) == (Exit.FAILED, True)
+
+
+def test_a_file_that_is_cut_off_or_damaged(tmp_path: Path, log: Path):
+    whole = gzip.compress(bytes(range(256)) * 100)
+    file = put(log, whole[:-9])
+    status, said = refused(tmp_path, "--log", log)
+    assert (status, f"{file} is cut off. Copy it again" in said) == (Exit.FAILED, True)
+    put(log, whole[:20] + b"\xff\xff\xff" + whole[23:])
+    status, said = refused(tmp_path, "--log", log)
+    assert (status, f"{file} is damaged" in said) == (Exit.FAILED, True)
+
+
+def test_a_since_that_is_no_day_or_too_late(tmp_path: Path, log: Path):
+    put(log, gzip.compress(b"whatever"))
+    status, said = refused(tmp_path, "--log", log, "--since", "yesterday")
+    assert status == Exit.BAD_SETTINGS
+    assert "--since is 'yesterday', which is no day. Write it as YYYY-MM-DD" in said
+    status, said = refused(tmp_path, "--log", log, "--since", "2026-12-24")
+    assert status == Exit.FAILED
+    assert (
+        "has none since 2026-12-24; the newest is of 2026-09-10. Give --since a day up to" in said
+    )
+
+
+def test_a_run_root_from_which_nothing_was_pushed(tmp_path: Path, log: Path):
+    put(log, gzip.compress(b"whatever"))
+    status, said = refused(tmp_path, "--log", log)
+    assert (status, "There has been no run in" in said) == (Exit.FAILED, True)

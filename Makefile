@@ -16,7 +16,7 @@ run: $(INSTALLED) ## Set up, then run the whole pipeline here; ARGS="--help" tel
 	@$(PY) local_runner.py $(ARGS)
 
 test: $(INSTALLED) chromium ## Set up, then run the tests; ARGS="-k name" chooses
-	$(PY) -m pytest -n auto --dist loadscope --no-loadscope-reorder -m "not cloud" $(ARGS)
+	$(PY) -m pytest -n auto --dist loadscope --no-loadscope-reorder -m "not slow and not cloud" $(ARGS)
 
 # The report is opened in a browser too. Root in a Debian container gets one; elsewhere, without one,
 # those tests are skipped and say so.

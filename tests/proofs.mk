@@ -1,5 +1,8 @@
 # Slower proofs, benchmarks and the notebook, all about this project's own table.
-.PHONY: test-cloud test-attack test-bigquery test-stack bench notebook lock-bigquery soak
+.PHONY: test-slow test-cloud test-attack test-bigquery test-stack bench notebook lock-bigquery soak
+
+test-slow: $(INSTALLED) chromium ## Prove what takes many whole runs: edits, kills, tuning, other tables, reports of runs
+	$(PY) -m pytest -n auto --dist loadscope --no-loadscope-reorder -m "slow and not cloud" $(ARGS)
 
 test-cloud: $(INSTALLED) ## Prove that image, Dataflow jobs and the whole pipeline work, on this machine
 	$(PY) -m pytest -m cloud $(ARGS)

@@ -10,13 +10,10 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import pytest
 
 from data.table import TABLE
 from models.features import LABEL
 from models.judging import EXAMPLE_REQUEST
-
-pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).parents[2]
 BOUNDS = ("max-rmse", "max-slice-rmse", "max-rmse-rise", "max-slice-rmse-rise")

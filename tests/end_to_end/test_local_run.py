@@ -12,8 +12,6 @@ from checkout import Ended, Project
 
 from pipeline.settings import load_settings
 
-pytestmark = pytest.mark.slow
-
 COMPONENTS = load_settings().components
 
 LOOK_UPS = {"PreviousStatistics", "TunedHyperparameters", "Baseline"}
@@ -127,6 +125,7 @@ def test_an_unchanged_run_is_cache_and_looks_well_on_a_terminal(project: Project
     assert ended.out.rindex("\x1b[?25h") > ended.out.rindex("\x1b[?25l")  # The cursor is back.
 
 
+@pytest.mark.slow
 def test_an_edit_of_comments_re_runs_nothing(project: Project, first: Ended):
     with (
         project.edited("models/model.py", '"""The wide-and-deep network.', '"""The network.'),
@@ -137,6 +136,7 @@ def test_an_edit_of_comments_re_runs_nothing(project: Project, first: Ended):
     assert cached(project) == set(COMPONENTS) - LOOK_UPS
 
 
+@pytest.mark.slow
 def test_an_edit_of_the_network_re_runs_training_and_is_compared(project: Project, first: Ended):
     before = project.pushed
     with project.edited("models/model.py", 'activation="relu"', 'activation="tanh"'):
@@ -150,6 +150,7 @@ def test_an_edit_of_the_network_re_runs_training_and_is_compared(project: Projec
     assert len(project.pushed - before) == 1
 
 
+@pytest.mark.slow
 def test_a_warm_start_goes_on_from_the_last_blessed_model(project: Project, first: Ended):
     ended = project.run("--warm-start", "--train-steps", "30", "--to", "Trainer")
     assert ended.status == 0, ended.out
@@ -166,6 +167,7 @@ def test_a_warm_start_goes_on_from_the_last_blessed_model(project: Project, firs
     assert not base["differences"]
 
 
+@pytest.mark.slow
 def test_an_edit_of_the_query_re_runs_all_and_a_bad_model_is_not_pushed(
     project: Project, first: Ended
 ):
@@ -181,6 +183,7 @@ def test_an_edit_of_the_query_re_runs_all_and_a_bad_model_is_not_pushed(
     assert ended.err == ""
 
 
+@pytest.mark.slow
 def test_from_reuses_what_was_made_before(project: Project, first: Ended):
     ended = project.run("--from", "Trainer", "--train-steps", "40")
     assert ended.status == 0, ended.out
@@ -190,6 +193,7 @@ def test_from_reuses_what_was_made_before(project: Project, first: Ended):
     assert summary(ended, "Verdict") == "blessed"
 
 
+@pytest.mark.slow
 def test_an_edit_of_the_schema_re_runs_what_reads_it(project: Project, first: Ended):
     schema = (project.folder / "schema" / "schema.pbtxt").read_text()
     last_month = re.findall(r'name: "month"[^}]*?max: 12', schema, re.DOTALL)
@@ -206,6 +210,7 @@ def test_an_edit_of_the_schema_re_runs_what_reads_it(project: Project, first: En
     assert "Verdict" not in ended.out
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_before_the_evaluation_has_no_verdict(project: Project, first: Ended):
     ended = project.run("--to", "Baseline")
     assert ended.status == 0, ended.out

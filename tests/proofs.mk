@@ -1,5 +1,5 @@
 # Slower proofs, benchmarks and the notebook, all about this project's own table.
-.PHONY: test-slow test-cloud test-attack test-bigquery test-stack bench notebook lock-bigquery soak
+.PHONY: test-slow test-cloud test-attack test-bigquery test-stack test-tensorflow-serving bench notebook lock-bigquery soak
 
 test-slow: $(INSTALLED) chromium ## Prove what takes many whole runs: edits, kills, tuning, other tables, reports of runs
 	$(PY) -m pytest -n auto --dist loadscope --no-loadscope-reorder -m "slow and not cloud" $(ARGS)
@@ -21,6 +21,9 @@ test-bigquery: $(INSTALLED) .venv-bigquery/.installed ## Prove that both ingesti
 
 test-stack: ## Prove that the project works on the other stack too, on this machine
 	@python3 stacks/prove.py
+
+test-tensorflow-serving: $(INSTALLED) ## Hold TensorFlow Serving itself to the tests of its REST API that our server passes; takes docker
+	@PYTHONPATH=.:tests/support $(PY) tests/serving/stock_server.py $(ARGS)
 
 soak: $(INSTALLED) ## Ask a server for ten minutes while versions come, go and are corrupt, and workers are killed
 	@PYTHONPATH=.:tests/support $(PY) tests/serving/soak.py $(ARGS)

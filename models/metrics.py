@@ -181,12 +181,21 @@ def custom_extractors(
         tfma.extractors.PredictionsExtractor(
             eval_config=eval_config, eval_shared_model=eval_shared_model
         ),
-        tfma.extractors.Extractor(
-            # The name that TFMA's evaluator waits for.
-            stage_name=tfma.extractors.SLICE_KEY_EXTRACTOR_STAGE_NAME,
-            ptransform=_SumBySlice(eval_config),
-        ),
+        sum_extractor(eval_config),
     ]
+
+
+def sum_extractor(eval_config: config_pb2.EvalConfig) -> tfma.extractors.Extractor:
+    """What turns features, labels and predictions into sums by slice.
+
+    Args:
+        eval_config: Slices and models.
+    """
+    return tfma.extractors.Extractor(
+        # The name that TFMA's evaluator waits for.
+        stage_name=tfma.extractors.SLICE_KEY_EXTRACTOR_STAGE_NAME,
+        ptransform=_SumBySlice(eval_config),
+    )
 
 
 class _SumBySlice(beam.PTransform):

@@ -300,16 +300,55 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Truth:
+    """How right a version was, of the rows whose labels have come.
+
+    Attributes:
+        version: That answered.
+        unlogged: Labels of which no row is logged.
+        ambiguous: Rows that were left out, as they share their key.
+        bounds: When a model is blessed.
+        violations: Each bound that it does not keep; none where there are too few labels to judge.
+        reasons: The same, and what could not be judged, as sentences.
+        slices: All rows first, then the worst RMSE first.
+        weeks: The same metrics by week, in order; a week is named by its Monday.
+    """
+
+    version: int
+    unlogged: int
+    ambiguous: int
+    bounds: Bounds
+    violations: tuple[Violation, ...]
+    reasons: tuple[str, ...]
+    slices: tuple[Slice, ...]
+    weeks: tuple[Slice, ...]
+
+    @property
+    def overall(self) -> Slice:
+        """Over all rows."""
+        return self.slices[0]
+
+    @property
+    def blessed(self) -> bool | None:
+        """Whether it would be blessed today; None where there are too few labels to judge."""
+        if self.overall.examples < self.bounds.min_slice_size:
+            return None
+        return not self.reasons
+
+
+@dataclass(frozen=True)
 class Served:
     """What the model was asked since it was pushed.
 
     Attributes:
         watched: How that compares with what it learned from.
         columns: Distributions by feature, of its train split and of what it was asked.
+        truth: How right it was; None without labels.
     """
 
     watched: Watched
     columns: dict[str, tuple[Distribution, ...]]
+    truth: Truth | None = None
 
 
 @dataclass(frozen=True)

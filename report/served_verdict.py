@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from report.facts import Truth
 from report.wording import Wording
 from schema.comparators import DRIFT
 from serving.watch.watched import Watched
@@ -27,3 +28,14 @@ def judge_served(watched: Watched, wording: Wording) -> str:
     if kinds[True]:
         said.append(f"Changed from one day to another: {', '.join(kinds[True])}.")
     return " ".join(said)
+
+
+def describe_truth(truth: Truth, wording: Wording) -> str:
+    """Says whether the model would be blessed today, by the labels that have come."""
+    overall = truth.overall
+    error = f"RMSE {wording.amount(overall.rmse.value, 1)} over {overall.examples:,} labelled rows"
+    if truth.blessed is None:
+        return f"Not judged: {error}; {truth.bounds.min_slice_size:,} are needed."
+    if truth.blessed:
+        return f"Would be blessed today: {error}; no bound is crossed."
+    return f"Would not be blessed today: {'; '.join(truth.reasons)}."

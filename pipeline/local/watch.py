@@ -14,20 +14,24 @@ from rich.console import Console
 
 from common.errors import UserError
 from data.table import TABLE
+from pipeline.beam import in_process
 from pipeline.cli.config import SettingsError
 from pipeline.cli.console import shortened, show_lines, show_places
 from pipeline.cli.status import Exit
 from pipeline.local.run import check_files
 from pipeline.local.run import run as run_pipeline
-from pipeline.settings import LocalSettings
+from pipeline.settings import ROOT, LocalSettings
 from report.runs.run_records import PastRun, RunRecords
-from report.served_verdict import judge_served
+from report.served_verdict import describe_truth, judge_served
 from report.wording import declared_wording
 from serving.watch.log_files import find_files
 from serving.watch.watched import MIN_ROWS, Watched, gathered
 
 if TYPE_CHECKING:
+    from report.facts import Truth
     from schema.statistics import Statistics
+    from serving.watch.labels import Labels
+    from serving.watch.logged_rows import LoggedRows
 
 _MOST_TOLD = 10
 """Findings in the terminal; the page has all."""
@@ -41,6 +45,11 @@ class Options(BaseModel):
     )
     since: str | None = Field(
         None, description="first day to look at, as YYYY-MM-DD in UTC; by default all of the log"
+    )
+    labels: Path | None = Field(
+        None,
+        description="Parquet or CSV file of labels that have come, with request_id and the label: "
+        "would the model be blessed today?",
     )
     min_rows: int = Field(
         MIN_ROWS, ge=2, description="rows of a day below which it is shown but not judged"
@@ -66,18 +75,20 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
         console: Where to say it.
 
     Returns:
-        `Exit.DRIFTED` if there are findings of the severity or worse, else `Exit.DONE`; of a
+        `Exit.NOT_BLESSED` if the labels say that the model would not be blessed today; else
+        `Exit.DRIFTED` if there are findings of the severity or worse; else `Exit.DONE`. Of a
         pipeline that was started, its own.
 
     Raises:
         SettingsError: If an option is not what it should be.
-        UserError: If there is no log, or it can't be read; if nothing was pushed from this run
-            root; or if the webhook does not take the verdict.
+        UserError: If there is no log, or it or the labels can't be read; if nothing was pushed from
+            this run root; or if the webhook does not take the verdict.
     """
     since = _day(options.since)
     if options.retrain:
         check_files(settings)
     folder = (options.log or settings.run_root / "requests").expanduser()
+    labels = _labels(options.labels)
     files = find_files(folder, since)
     records = RunRecords.open(settings.run_root)
     runs = records.pushed()
@@ -87,24 +98,35 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
             "Name with --run-root the root whose model answered, or run local_runner.py first.",
         )
     with console.status("reading the log, and the run of its model"):
-        watched = watch_log(settings, options.min_rows, files, since, records, runs)
-        page = write_page(records, runs[watched.version], watched)
-    tell(watched, console)
+        watched, rows = watch_log(settings, options.min_rows, files, since, records, runs)
+        truth = None if labels is None else judge_labels(settings, rows, labels, watched.version)
+        page = write_page(records, runs[watched.version], watched, truth)
+    tell(watched, truth, console)
     show_places(console, {"Report": shortened(str(page))})
-    past_bearing = is_past_bearing(watched, settings.anomaly_severity)
-    if past_bearing and options.webhook:
+    status = judge(watched, truth, settings.anomaly_severity)
+    if status and options.webhook:
         from pipeline.webhook import post, webhook_address  # Takes a moment.
 
-        said = judge_served(watched, declared_wording())
-        text = f"{TABLE.pipeline}: {said}\n{describe_requests(watched)}.\nReport: {page}"
-        post(webhook_address(options.webhook), text)
+        wording = declared_wording()
+        said = [f"{TABLE.pipeline}: {judge_served(watched, wording)}"]
+        said += [describe_truth(truth, wording)] if truth else []
+        said += [f"{describe_requests(watched)}.", f"Report: {page}"]
+        post(webhook_address(options.webhook), "\n".join(said))
         console.print("  The webhook was told.")
     if options.open:
         webbrowser.open(page.as_uri())
-    if past_bearing and options.retrain:
+    if status and options.retrain:
         console.print("\nTraining goes on from the last blessed model.")
         return run_pipeline(settings.model_copy(update={"warm_start": True}), None, console)
-    return Exit.DRIFTED if past_bearing else Exit.DONE
+    return status
+
+
+def _labels(file: Path | None) -> Labels | None:
+    if file is None:
+        return None
+    from serving.watch.labels import read_labels  # Arrow and pandas take a moment.
+
+    return read_labels(file.expanduser())
 
 
 def _day(text: str | None) -> datetime.date | None:
@@ -125,8 +147,8 @@ def watch_log(
     since: datetime.date | None,
     records: RunRecords,
     runs: Mapping[int, PastRun],
-) -> Watched:
-    """Holds a log of requests to what its versions learned.
+) -> tuple[Watched, LoggedRows]:
+    """Reads a log of requests, and holds it to what its versions learned.
 
     Args:
         settings: Names the schema whose comparators are applied.
@@ -144,7 +166,7 @@ def watch_log(
     import numpy as np
     import tensorflow_data_validation as tfdv
 
-    from serving.watch.judgement import judge
+    from serving.watch.judgement import judge as hold_to_training
     from serving.watch.logged_rows import read_rows
 
     schema = tfdv.load_schema_text(str(settings.schema_file))
@@ -160,7 +182,7 @@ def watch_log(
             f"Statistics of what version {max(asked)} learned from are no longer there.",
             "Push a model again: local_runner.py --no-cache.",
         )
-    return judge(rows, training, schema, str(files[0].parent), min_rows)
+    return hold_to_training(rows, training, schema, str(files[0].parent), min_rows), rows
 
 
 def _training(records: RunRecords, past: PastRun) -> Statistics | None:
@@ -175,7 +197,27 @@ def _training(records: RunRecords, past: PastRun) -> Statistics | None:
     return read_split_statistics(artifacts).get(TRAIN)
 
 
-def write_page(records: RunRecords, past: PastRun, watched: Watched) -> Path:
+def judge_labels(
+    settings: LocalSettings, rows: LoggedRows, labels: Labels, version: int
+) -> Truth | None:
+    """Judges what a version answered by the labels that have come, with the settings' bounds.
+
+    Returns:
+        None if no row that it answered has a label.
+
+    Raises:
+        UserError: If the labels are of no logged row at all.
+    """
+    from serving.watch.labels import join_labels
+
+    labelled = join_labels(rows, labels)  # Told before Beam and TFMA load.
+    from report.collect.served_truth import judge_truth
+
+    beam = in_process(ROOT / "setup.py")
+    return judge_truth(labelled, version, settings.bounds, beam, declared_wording())
+
+
+def write_page(records: RunRecords, past: PastRun, watched: Watched, truth: Truth | None) -> Path:
     """Writes the page of the run whose model was asked, with what it was asked.
 
     Raises:
@@ -184,17 +226,19 @@ def write_page(records: RunRecords, past: PastRun, watched: Watched) -> Path:
     from report.collect.served_requests import describe_served
 
     facts = records.facts(past)
-    return records.write_served(dataclasses.replace(facts, served=describe_served(watched)))
+    return records.write_served(dataclasses.replace(facts, served=describe_served(watched, truth)))
 
 
-def is_past_bearing(watched: Watched, severity: str) -> bool:
-    """Whether there are findings of a severity, or worse, as the gate takes it."""
+def judge(watched: Watched, truth: Truth | None, severity: str) -> Exit:
+    """What the command ends with; findings count from a severity on, as the gate takes it."""
     from schema.findings import blocking
 
-    return bool(blocking(watched.findings, severity))
+    if truth and truth.blessed is False:
+        return Exit.NOT_BLESSED
+    return Exit.DRIFTED if blocking(watched.findings, severity) else Exit.DONE
 
 
-def tell(watched: Watched, console: Console) -> None:
+def tell(watched: Watched, truth: Truth | None, console: Console) -> None:
     """Says in the terminal what came of it; the page has all."""
     wording = declared_wording()
     lines = [("Requests", describe_requests(watched))]
@@ -211,7 +255,10 @@ def tell(watched: Watched, console: Console) -> None:
         most = max(measured, key=lambda distance: distance.value / distance.bound)
         share = most.value / most.bound
         lines.append(("Furthest", f"{wording.title(most.feature)}, {share:.0%} of what is allowed"))
-    show_lines(console, [*lines, ("Verdict", judge_served(watched, wording))])
+    lines.append(("Verdict", judge_served(watched, wording)))
+    if truth:
+        lines.append(("Labels", describe_truth(truth, wording)))
+    show_lines(console, lines)
 
 
 def _more(count: int) -> str:

@@ -36,13 +36,18 @@ def find_files(folder: Path, since: datetime.date | None) -> list[Path]:
                 "Wait until one is, after SERVING_REQUEST_LOG_FILE_SECONDS; or end the server.",
             )
         raise UserError(f"The log of requests {folder} is empty.", f"{_HOW}, and ask something.")
-    files = [file for file in files if _is_whole(file)]
     if since is not None:
         # No request of a file is newer than the file.
-        newest = max((_changed(file) for file in files), default=since)
+        newest = max(map(_changed, files))
         if newest < since:
             raise nothing_since(folder, since, newest)
-    return files
+        files = [file for file in files if _changed(file) >= since]
+    if not (whole := [file for file in files if _is_whole(file)]):
+        raise UserError(
+            f"The files of {folder} were removed while they were read.",
+            "Look again; if it happens again, let the log keep more: SERVING_REQUEST_LOG_TOTAL_MB.",
+        )
+    return whole
 
 
 def nothing_since(folder: Path, since: datetime.date, newest: datetime.date) -> UserError:
@@ -86,5 +91,5 @@ def _blocks(file: Path) -> Iterator[bytes]:
 
 
 def _changed(file: Path) -> datetime.date:
-    seconds = file.stat().st_mtime
+    seconds = file.stat().st_mtime if file.exists() else 0  # The log keeps within its bounds.
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).date()

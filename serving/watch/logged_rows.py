@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,14 +78,23 @@ def read_rows(
     """Reads the files of a log.
 
     Args:
-        files: Whole ones, of one folder.
+        files: Whole ones, of one folder; one or more.
         schema: The one that training's examples keep to.
         since: First day to take, in UTC; None for all.
 
     Raises:
         UserError: If a file is none of a log, or no row is new enough.
     """
-    table = pa.Table.from_batches(list(_batches(files, schema))).combine_chunks()
+    # C++ reads and decodes, and leaves Python to others.
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="log") as threads:
+        batches = threads.map(lambda file: list(_batches(file, schema)), files)
+        found = [batch for of_file in batches for batch in of_file]
+    if not found:
+        raise UserError(
+            f"The log of requests {files[0].parent} has files, but no request in them.",
+            "Name the folder that the server writes with --request-log.",
+        )
+    table = pa.Table.from_batches(found).combine_chunks()
     days = _flat(table, TIME).to_numpy().astype("datetime64[s]").astype("datetime64[D]")
     rows = LoggedRows(
         features=_as_trained(table, unknown_as_word(schema)),
@@ -100,7 +111,7 @@ def read_rows(
     return rows
 
 
-def _batches(files: Sequence[Path], schema: schema_pb2.Schema) -> Iterator[pa.RecordBatch]:
+def _batches(file: Path, schema: schema_pb2.Schema) -> Iterator[pa.RecordBatch]:
     features = {feature.name for feature in FEATURES}
     wanted = schema_pb2.Schema()
     wanted.feature.extend(
@@ -113,18 +124,17 @@ def _batches(files: Sequence[Path], schema: schema_pb2.Schema) -> Iterator[pa.Re
         for name, kind in _TOLD.items()
     )
     decoder = ExamplesToRecordBatchDecoder(wanted.SerializeToString())
-    for file in files:
-        records: Any = tf.data.TFRecordDataset(str(file), "GZIP").batch(_BATCH).prefetch(2)
-        try:
-            for examples in records.as_numpy_iterator():
-                batch = decoder.DecodeBatch(examples)
-                if any(batch.column(batch.schema.get_field_index(n)).null_count for n in _TOLD):
-                    raise _foreign(file, f"it has rows without {', '.join(_TOLD)}")
-                yield batch
-        except tf.errors.NotFoundError:  # The log keeps within its bounds.
-            continue
-        except (tf.errors.OpError, RuntimeError, ValueError) as error:
-            raise _foreign(file, str(error).splitlines()[0][:200]) from error
+    records: Any = tf.data.TFRecordDataset(str(file), "GZIP").batch(_BATCH)
+    try:
+        for examples in records.as_numpy_iterator():
+            batch = decoder.DecodeBatch(examples)
+            if any(batch.column(batch.schema.get_field_index(n)).null_count for n in _TOLD):
+                raise _foreign(file, f"it has rows without {', '.join(_TOLD)}")
+            yield batch
+    except tf.errors.NotFoundError:  # The log keeps within its bounds.
+        return
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        raise _foreign(file, str(error).splitlines()[0][:200]) from error
 
 
 def _foreign(file: Path, why: str) -> UserError:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import altair as alt
 
+from report.facts import Truth
 from report.render.charts.base import (
+    ACCENT,
     BAD,
     Figure,
     chart,
@@ -14,12 +16,54 @@ from report.render.charts.base import (
     finite,
     names,
     number_axis,
+    rule_at,
     series,
     tips,
 )
 from report.wording import Wording
 from schema.comparators import DRIFT, SKEW
 from serving.watch.watched import Period, Watched
+
+
+def weekly_error(truth: Truth, wording: Wording) -> Figure:
+    """RMSE by week, with its interval and the bound."""
+    rows = [
+        {
+            **{"week": s.value, "rmse": s.rmse.value, "rows": s.examples},
+            **{"low": low, "high": high},
+        }
+        for s in truth.weeks
+        for low, high in [s.rmse.interval or (None, None)]
+    ]
+    x = alt.X("week:T", scale=alt.Scale(padding=20), axis=_DAY)
+    title = wording.in_unit("RMSE")
+    y = alt.Y("rmse:Q", scale=alt.Scale(zero=False), axis=number_axis(title, ticks=5, grid=True))
+    points = (
+        chart(rows)
+        .mark_point(filled=True, size=70, opacity=1, color=ACCENT)
+        .encode(
+            x=x,
+            y=y,
+            tooltip=tips(
+                **{"week": "week of", "rmse": f"{title}|,.4~r", "rows": "labelled rows|,"},
+                **{"low": "from|,.4~r", "high": "to|,.4~r"},
+            ),
+        )
+    )
+    intervals = chart(rows).mark_rule(color=ACCENT, strokeWidth=2, opacity=0.6)
+    return figure(
+        "chart-served-truth",
+        "Error by week, once labels have come",
+        "A mark is the RMSE of a week, named by its Monday; the line is its 95% interval. Above "
+        "the red line a model is not blessed.",
+        [
+            rule_at(y=truth.bounds.max_rmse, color=BAD, strokeWidth=2, strokeDash=[5, 3]),
+            intervals.encode(x=x, y=alt.Y("low:Q"), y2="high:Q"),
+            points,
+        ],
+        height=180,
+    )
+
 
 _KINDS = {SKEW: "from training", DRIFT: "from the day before"}
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from real_runs import Runs
 from request_logs import FIRST, drawn, write_log
@@ -14,6 +17,7 @@ from rich.console import Console
 
 import pipeline.webhook
 from common.errors import UserError
+from models.features import LABEL
 from pipeline.cli.status import Exit
 from pipeline.local import watch
 from pipeline.settings import LocalSettings
@@ -90,6 +94,43 @@ def test_what_has_drifted_is_told_to_whom_it_concerns(
     assert status == Exit.NOT_BLESSED
     assert [settings.warm_start for settings in started] == [True]
     assert len(posted) == 1
+
+
+def test_labels_say_whether_it_would_be_blessed_today(
+    asked, version: int, tmp_path: Path, runs: Runs
+):
+    """Two weeks: what the second's labels are, the model did not know."""
+    days = [drawn(DAY, 1), *(drawn(1, i) for i in range(6)), drawn(DAY, 2)]
+    births = pd.concat(days, ignore_index=True)
+    rng = np.random.default_rng(1)
+    made = births[LABEL.name] + rng.normal(0, 1, len(births))
+    log = write_log(tmp_path / "log", days, version, predictions=made.to_numpy())
+    truth = pd.DataFrame(
+        {"request_id": [f"r{i}" for i in range(len(births))], LABEL.name: births[LABEL.name]}
+    )
+    file = tmp_path / "labels.csv"
+    truth.to_csv(file, index=False)
+    status, said = asked(log, labels=file)
+    assert status == Exit.DONE
+    exact = math.sqrt(np.mean((made - births[LABEL.name]) ** 2))
+    assert f"Would be blessed today: RMSE {exact:.4f} lb over 806 labelled rows" in said
+
+    truth.loc[DAY + 6 :, LABEL.name] += 30  # The bound of these runs is 20.
+    truth.to_csv(file, index=False)
+    status, said = asked(log, labels=file)
+    assert status == Exit.NOT_BLESSED
+    assert "Would not be blessed today: all examples: RMSE is 21." in said
+    page = (runs.root / "reports" / "first-served.html").read_text()
+    assert 'id="chart-served-truth"' in page
+    weeks = page.split('id="chart-served-truth"')[1].split("</script>")[0]
+    assert '"week":"2026-09-07"' in weeks
+    assert '"week":"2026-09-14"' in weeks
+
+    truth[:50].to_csv(file, index=False)
+    status, said = asked(log, labels=file)
+    assert status == Exit.DONE
+    assert "Not judged: RMSE" in said
+    assert "over 50 labelled rows; 200 are needed" in said
 
 
 def test_a_file_that_is_no_log_is_named(asked, runs: Runs, tmp_path: Path):

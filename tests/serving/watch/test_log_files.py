@@ -90,6 +90,17 @@ def test_a_since_that_is_no_day_or_too_late(tmp_path: Path, log: Path):
     )
 
 
+def test_labels_without_a_key(tmp_path: Path, log: Path):
+    put(log, gzip.compress(b"whatever"))
+    labels = tmp_path / "labels.csv"
+    labels.write_text("birth,weight_pounds\n1,7.5\n")
+    status, said = refused(tmp_path, "--log", log, "--labels", labels)
+    assert status == Exit.FAILED
+    assert (
+        f"{labels} has no column request_id; it has birth, weight_pounds. Give request_id" in said
+    )
+
+
 def test_a_run_root_from_which_nothing_was_pushed(tmp_path: Path, log: Path):
     put(log, gzip.compress(b"whatever"))
     status, said = refused(tmp_path, "--log", log)

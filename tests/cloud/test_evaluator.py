@@ -66,7 +66,7 @@ def evaluate(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=400,
+        timeout=900,
         check=False,
     )
     assert len(dataflow.jobs) == jobs + 1, ended.stdout[-5000:]

@@ -112,7 +112,7 @@ class Container:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=900,
             check=False,
         )
 
@@ -215,7 +215,7 @@ def test_a_worker_comes_for_work_and_answers(container: Container, runner: tuple
     )
     assert ended.returncode == 0, ended.stdout
     assert service.workers == ["sdk-0-0"]
-    answer = service.answers.get(timeout=10)
+    answer = service.answers.get(timeout=60)
     assert answer.instruction_id == "1"
     assert answer.WhichOneof("response") == "harness_monitoring_infos"
     assert any("starting" in message for message in service.logged)

@@ -70,7 +70,7 @@ class Project:
     def run(self, *flags: str) -> Ended:
         """Runs the runner to its end."""
         process = self.start(*flags)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=900)
         return Ended(process.returncode, out, err)
 
     def run_on_terminal(self, *flags: str) -> Ended:
@@ -108,7 +108,7 @@ class Project:
             if process.poll() is None:
                 os.killpg(process.pid, signal_)
             time.sleep(0.2)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=900)
         return Ended(process.returncode, out, err)
 
     @contextmanager

@@ -317,7 +317,7 @@ def test_ctrl_c_stops_the_task_and_all_its_processes(folder: Folder, second: End
 
     wait(begun, process)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=900)
     assert process.returncode == 130, out + err
     assert "Stopped in Evaluator; --from Evaluator continues there." in out
     assert "Trainer: reused" in out

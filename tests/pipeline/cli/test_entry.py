@@ -111,7 +111,7 @@ def test_each_signal_ends_a_command_as_ctrl_c_does(
     process = start(command)
     await_file(process, tmp_path / "ready")
     process.send_signal(signal_)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=900)
     assert process.returncode == 130
     assert (out + err).split() == ["Stopped."]
 
@@ -125,7 +125,7 @@ def test_what_is_ignored_at_the_start_stays_ignored(
     await_file(process, tmp_path / "ready")
     process.send_signal(signal_)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=900)
     assert process.returncode == 130
     assert (out + err).split() == ["Stopped."]
     # Had it not been ignored, it would have been the first: so prove it without another.
@@ -134,7 +134,7 @@ def test_what_is_ignored_at_the_start_stays_ignored(
     await_file(process, tmp_path / "ready")
     process.send_signal(signal_)
     (tmp_path / "go").touch()
-    process.communicate(timeout=60)
+    process.communicate(timeout=900)
     assert process.returncode == 0
 
 
@@ -172,7 +172,7 @@ def test_a_command_that_nobody_hears_goes_on(start, tmp_path: Path, kind: str):
     out = unheard(kind)
     process = start("talk", stdout=out)
     os.close(out)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=900)
     assert process.returncode == 3
     assert (tmp_path / "ended").exists()
     assert err == ""
@@ -181,7 +181,7 @@ def test_a_command_that_nobody_hears_goes_on(start, tmp_path: Path, kind: str):
 @pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
 def test_streams_that_are_closed_are_no_matter(start, tmp_path: Path, closed: list[int]):
     process = start("talk", preexec_fn=lambda: [os.close(number) for number in closed])
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=900)
     assert process.returncode == 3
     assert (tmp_path / "ended").exists()
     assert err == ""
@@ -191,13 +191,13 @@ def test_help_that_nobody_reads_is_no_error(start):
     out = unheard("closed pipe")
     process = start("--help", stdout=out)
     os.close(out)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=900)
     assert (process.returncode, err) == (0, "")
 
 
 def test_a_bug_is_told_with_a_file_to_report(start):
     process = start("fail")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=900)
     assert process.returncode == 1
     assert out == ""
     assert "failed: ZeroDivisionError: a bug" in err

@@ -166,7 +166,7 @@ def test_google_cloud_is_asked_for_several_things_at_once(in_place: GoogleCloud,
 
     def after_all(answer: Any) -> Callable[[Request], Any]:
         def wait(request: Request) -> Any:
-            together.wait(timeout=120)
+            together.wait(timeout=900)
             return answer(request) if callable(answer) else answer
 
         return wait

@@ -350,7 +350,7 @@ def test_ctrl_c_ends_the_following_and_not_the_run(google: GoogleCloud, online: 
     )
     assert seen.wait(60)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=900)
     assert process.returncode == 130
     assert "The run goes on." in out
     assert "submit --follow job-1" in out

@@ -23,7 +23,7 @@ def test_it_runs_and_shows_the_last_run(
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     resources = {"metadata": {"path": str(NOTEBOOK.parent)}}
-    executed = NotebookClient(notebook, timeout=300, resources=resources).execute()
+    executed = NotebookClient(notebook, timeout=900, resources=resources).execute()
     shown = [output for cell in executed.cells for output in cell.get("outputs", [])]
     text = "".join(output.get("text", "") for output in shown)
     assert first.data is not None

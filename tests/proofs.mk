@@ -5,7 +5,7 @@ test-slow: $(INSTALLED) chromium ## Prove what takes many whole runs: edits, kil
 	$(PY) -m pytest -n auto --dist loadscope --no-loadscope-reorder -m "slow and not cloud" $(ARGS)
 
 test-cloud: $(INSTALLED) ## Prove that image, Dataflow jobs and the whole pipeline work, on this machine
-	$(PY) -m pytest -m cloud $(ARGS)
+	$(PY) -m pytest -n auto --dist loadscope --no-loadscope-reorder -m cloud $(ARGS)
 
 test-attack: $(INSTALLED) ## Try a thousand bad inputs, and kill a hundred runs: nothing may be lost, all be named
 	$(PY) -m pytest -n0 -rP tests/attack/inputs.py tests/attack/kills.py $(ARGS)

@@ -14,10 +14,31 @@ from pipeline.components.replay_gate import PASSED
 from serving.versions.push_folder import was_taken_back
 
 
-class OtherBlessedModelStrategy(tfx.dsl.experimental.LatestBlessedModelStrategy):
-    """Resolves the latest blessed model other than the candidate, of those that may serve.
+class ServableModelStrategy(tfx.dsl.experimental.LatestBlessedModelStrategy):
+    """Resolves the latest blessed model of those that may serve.
 
     One that the replay refused, or that was taken back, may not.
+    """
+
+    def resolve_artifacts(
+        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
+    ) -> dict[str, list[types.Artifact]] | None:
+        """Resolves a model and its blessing; empty lists where there is none.
+
+        Args:
+            store: The metadata store.
+            input_dict: All models under `model`, all blessings under `model_blessing`.
+
+        Returns:
+            The same keys, with one artifact each or none.
+        """
+        left_out = (_pushed(store) - _served(store)) | _refused(store)
+        models = [model for model in input_dict["model"] if model.id not in left_out]
+        return super().resolve_artifacts(store, input_dict | {"model": models})
+
+
+class OtherPushedModelStrategy(ServableModelStrategy):
+    """Resolves the latest of those models that was pushed, other than the candidate.
 
     The stock strategy answers with the candidate itself as soon as that is blessed, so a second,
     unchanged run would compare a model with itself, and the Evaluator would never be cached. The
@@ -37,10 +58,9 @@ class OtherBlessedModelStrategy(tfx.dsl.experimental.LatestBlessedModelStrategy)
             The same keys, with one artifact each or none.
         """
         models = input_dict["model"]
-        candidate = _last_output(store, [model.id for model in models])
-        left_out = {candidate, *_taken_back(store), *_refused(store)}
-        others = [model for model in models if model.id not in left_out]
-        return super().resolve_artifacts(store, input_dict | {"model": others})
+        others = _served(store) - {_last_output(store, [model.id for model in models])}
+        models = [model for model in models if model.id in others]
+        return super().resolve_artifacts(store, input_dict | {"model": models})
 
 
 class LatestOrNoneStrategy(tfx.dsl.experimental.LatestArtifactStrategy):
@@ -124,11 +144,23 @@ def _refused(store: mlmd.MetadataStore) -> set[int]:
     return {model for model, value in passed.items() if not value}
 
 
-def _taken_back(store: mlmd.MetadataStore) -> set[int]:
-    """Models whose version was pushed and then taken back, by `release rollback`."""
+def _pushed(store: mlmd.MetadataStore) -> set[int]:
+    """Models of which a version was ever pushed."""
+    return {model for models in _models_of_versions(store).values() for model in models}
+
+
+def _served(store: mlmd.MetadataStore) -> set[int]:
+    """Those of which one has not been taken back, by `release rollback`."""
+    found = _models_of_versions(store).items()
+    return {model for version, models in found if not was_taken_back(version) for model in models}
+
+
+def _models_of_versions(store: mlmd.MetadataStore) -> dict[Path, set[int]]:
+    """What was read by the Pusher that made a version; the model is among it."""
     return {
-        model
+        Path(pushed.custom_properties["pushed_destination"].string_value): _made_of(
+            store, pushed.id
+        )
         for pushed in store.get_artifacts_by_type("PushedModel")
-        if was_taken_back(Path(pushed.custom_properties["pushed_destination"].string_value))
-        for model in _made_of(store, pushed.id)
+        if pushed.custom_properties["pushed"].int_value
     }

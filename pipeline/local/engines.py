@@ -15,7 +15,8 @@ from pipeline.components import embedded_bigquery, whole_pusher
 from pipeline.components.resolvers import (
     LatestOrNoneStrategy,
     OtherAcceptedStrategy,
-    OtherBlessedModelStrategy,
+    OtherPushedModelStrategy,
+    ServableModelStrategy,
 )
 from pipeline.pipeline import Engines, sharded_ingestion, to_folder
 from pipeline.settings import BIGQUERY, ROOT, LocalSettings
@@ -42,7 +43,8 @@ def local_engines(settings: LocalSettings) -> Engines:
         "destination": to_folder(str(settings.serving_folder.resolve()))
         | {"custom_executor_spec": executor_spec.ExecutorClassSpec(whole_pusher.Executor)},
         "metadata": connection_config(settings.run_root),
-        "baseline_strategy": OtherBlessedModelStrategy,
+        "base_strategy": ServableModelStrategy,
+        "baseline_strategy": OtherPushedModelStrategy,
         "previous_strategy": OtherAcceptedStrategy,
         "tuned_strategy": LatestOrNoneStrategy,
     }

@@ -12,14 +12,19 @@ from tfx.orchestration import metadata
 from tfx.types import artifact_utils, standard_artifacts
 
 from pipeline.components.accepted_statistics import ACCEPTED
-from pipeline.components.resolvers import OtherAcceptedStrategy, OtherBlessedModelStrategy
-from serving.versions.push_folder import roll_back
+from pipeline.components.resolvers import (
+    OtherAcceptedStrategy,
+    OtherPushedModelStrategy,
+    ServableModelStrategy,
+)
+from serving.versions.push_folder import restore, roll_back
 
 
 class History:
     """Models and blessings, in a metadata store."""
 
     def __init__(self, folder: Path) -> None:
+        self.serving = folder / "serving"
         config = metadata.sqlite_metadata_connection_config(str(folder / "metadata.sqlite"))
         with metadata.Metadata(config) as handle:
             self.store: mlmd.MetadataStore = handle.store
@@ -63,11 +68,16 @@ class History:
         self._put(blessing)
         self._blessings.append(blessing)
 
-    def pushed(self, model: int, destination: Path) -> None:
-        """A Pusher puts a model into a folder."""
+    def served(self, model: int) -> None:
+        """A model is blessed, and pushed as a version of its own number."""
+        self.judged(model, blessed=True)
+        version = self.serving / str(model)
+        version.mkdir(parents=True)
+        (version / "saved_model.pb").touch()
         pushed = standard_artifacts.PushedModel()
         pushed.uri = f"/pushed/{model}"
-        pushed.set_string_custom_property("pushed_destination", str(destination))
+        pushed.set_int_custom_property("pushed", 1)
+        pushed.set_string_custom_property("pushed_destination", str(version))
         self._put(pushed)
         kind = metadata_store_pb2.ExecutionType(name="Pusher")
         execution = metadata_store_pb2.Execution(type_id=self.store.put_execution_type(kind))
@@ -96,7 +106,15 @@ class History:
             self.store.put_events([made])
 
     def baseline(self) -> int | None:
-        resolved = OtherBlessedModelStrategy().resolve_artifacts(
+        """What a candidate is compared with."""
+        return self._resolved(OtherPushedModelStrategy())
+
+    def base(self) -> int | None:
+        """What a training goes on from."""
+        return self._resolved(ServableModelStrategy())
+
+    def _resolved(self, strategy: ServableModelStrategy) -> int | None:
+        resolved = strategy.resolve_artifacts(
             self.store, {"model": self._models, "model_blessing": self._blessings}
         )
         assert resolved is not None
@@ -144,66 +162,74 @@ def test_there_is_none_at_first(history: History):
     assert history.baseline() is None
 
 
-def test_it_is_the_latest_blessed_model(history: History):
+def test_it_is_the_latest_pushed_model(history: History):
     old, other = history.trained(), history.trained()
-    history.judged(old, blessed=True)
-    history.judged(other, blessed=True)
+    history.served(old)
+    history.served(other)
     history.trained()
-    assert history.baseline() == other
+    assert history.baseline() == history.base() == other
 
 
 def test_it_is_none_that_was_not_blessed(history: History):
     good, bad = history.trained(), history.trained()
-    history.judged(good, blessed=True)
+    history.served(good)
     history.judged(bad, blessed=False)
     history.trained()
-    assert history.baseline() == good
+    assert history.baseline() == history.base() == good
+
+
+def test_it_is_none_that_was_blessed_and_never_pushed(history: History):
+    pushed, blessed = history.trained(), history.trained()
+    history.served(pushed)
+    history.judged(blessed, blessed=True)  # By a run that ended with the Evaluator.
+    history.trained()
+    assert history.baseline() == pushed
+    assert history.base() == blessed, "training may go on from it"
 
 
 def test_it_is_not_the_candidate_itself(history: History):
     old, candidate = history.trained(), history.trained()
-    history.judged(old, blessed=True)
-    history.judged(candidate, blessed=True)
+    history.served(old)
+    history.served(candidate)
     assert history.baseline() == old
 
 
 def test_the_only_model_has_no_baseline_however_often_it_comes_from_the_cache(history: History):
     only = history.trained()
-    history.judged(only, blessed=True)
+    history.served(only)
     history.put_out(only)
     assert history.baseline() is None
 
 
 def test_a_candidate_from_the_cache_is_compared_with_the_newer_one(history: History):
     reverted_to, newer = history.trained(), history.trained()
-    history.judged(reverted_to, blessed=True)
-    history.judged(newer, blessed=True)
+    history.served(reverted_to)
+    history.served(newer)
     history.put_out(reverted_to)
     assert history.baseline() == newer
 
 
-def test_it_is_none_that_was_taken_back(history: History, tmp_path: Path):
+def test_it_is_none_that_was_taken_back(history: History):
     older, newer = history.trained(), history.trained()
-    for version, model in enumerate((older, newer), start=1):
-        history.judged(model, blessed=True)
-        history.pushed(model, tmp_path / str(version))
-        (tmp_path / str(version)).mkdir()
-        (tmp_path / str(version) / "saved_model.pb").touch()
+    history.served(older)
+    history.served(newer)
     history.trained()
-    assert history.baseline() == newer
-    roll_back(tmp_path)
-    assert history.baseline() == older
+    assert history.baseline() == history.base() == newer
+    roll_back(history.serving)
+    assert history.baseline() == history.base() == older
+    restore(history.serving)
+    assert history.baseline() == history.base() == newer
 
 
 def test_it_is_none_that_the_replay_refused_last(history: History):
     champion, refused = history.trained(), history.trained()
-    history.judged(champion, blessed=True)
-    history.judged(refused, blessed=True)
+    history.served(champion)
+    history.served(refused)
     history.replayed(refused, champion, passed=False)
     history.trained()
-    assert history.baseline() == champion
+    assert history.baseline() == history.base() == champion
     history.replayed(refused, champion, passed=True)
-    assert history.baseline() == refused
+    assert history.baseline() == history.base() == refused
 
 
 def test_previous_statistics_are_the_latest_that_were_accepted(history: History):

@@ -91,6 +91,7 @@ def test_slices_are_told_with_intervals_and_marks(page: str) -> None:
     assert text.index("under 28 weeks 92") < text.index("28-33 weeks 358")
     assert re.search(r"28-33 weeks 358 2\.534 2\.348 to 2\.720 .*? ✕ bound crossed", text)
     assert re.search(r"Triplets\(3\) 31 1\.300 .*? too small to judge", text)
+    assert "mother age band 40 and over 270" in text and "_" not in text, "names are for people"
 
 
 def test_errors_and_data_are_told(page: str) -> None:

@@ -226,6 +226,30 @@ def test_data_that_is_not_as_agreed_stops_before_training(
     assert "Transform" not in said
 
 
+@pytest.mark.parametrize(
+    ("weights", "cause"),
+    [
+        (lambda pounds: pc.multiply(pounds, 0.45359237), "found a mean of 3.2"),
+        (lambda pounds: pa.array([7.25] * len(pounds)), "found the one value 7.25 lb in all"),
+    ],
+    ids=["kilograms", "constant"],
+)
+def test_a_label_that_is_none_is_not_learned_on_a_fresh_root(
+    root: Root,
+    births: pa.Table,
+    tmp_path: Path,
+    weights: Callable[[pa.ChunkedArray], pa.Array],
+    cause: str,
+):
+    index = births.column_names.index("weight_pounds")
+    file = tmp_path / "births.parquet"
+    pq.write_table(births.set_column(index, "weight_pounds", weights(births.column(index))), file)
+    said = root.refused("--source", str(file), "--sample", "0.1")
+    assert f"weight_pounds: {cause}" in said
+    assert "AnomalyGate: failed" in said
+    assert "Transform" not in said
+
+
 def test_an_impossible_setting(root: Root):
     said = root.refused("--train-steps", "0", status=Exit.BAD_SETTINGS)
     assert "Setting train_steps is '0'" in said

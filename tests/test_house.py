@@ -106,13 +106,18 @@ def test_the_learned_knows_no_schema(room_imports):
 
 def test_a_server_needs_no_beam_and_no_tfx():
     """What predicts in batches stands apart from what answers requests."""
-    served = [m for m in modules() if m.startswith("serving/") and "/batch/" not in m]
+    rooms = ("batch", "stream_pipeline")
+    beam = tuple(f"serving/{name}/" for name in rooms)
+    served = [m for m in modules() if m.startswith("serving/") and not m.startswith(beam)]
     heavy = {"apache_beam", "tfx", "tensorflow_transform", "pipeline"}
     assert served
     assert {m: found for m in served if (found := heavy & set(map(room, imports(m))))} == {}
-    batch = [m for m in modules() if m.startswith("serving/batch/")]
-    assert {m for m in served for name in imports(m) if name.startswith("serving.batch")} == set()
-    assert batch
+    apart = tuple(folder.replace("/", ".").rstrip(".") for folder in beam)
+    assert {m for m in served for name in imports(m) if name.startswith(apart)} == set()
+    assert {m.split("/")[1] for m in modules() if m.startswith(beam)} == {
+        "batch",
+        "stream_pipeline",
+    }
 
 
 def test_a_name_of_a_module_has_one_meaning():
@@ -123,6 +128,7 @@ def test_a_name_of_a_module_has_one_meaning():
         "engines",
         "commands",
         "release",
+        "stream",
         "data_quality",
         "residuals",
         "slice_metrics",

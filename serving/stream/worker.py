@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from models.declaration import Category
-from models.features import FEATURES
-from models.names import PREDICTION, SERVING
-from models.request import Request, RequestError
-from serving.answers import answers_of
+from models.request import RequestError
 from serving.stream.answered_ids import AnsweredIds
-from serving.stream.messages import Message, Reply, answer, dead_letter, parse
+from serving.stream.answering import Asked, ask
+from serving.stream.messages import dead_letter, parse
 from serving.stream.pubsub import PubSub
 from serving.versions.watcher import Watcher
-
-if TYPE_CHECKING:  # It loads TensorFlow.
-    from serving.versions.saved_model import SavedModel
 
 
 @dataclass(frozen=True)
@@ -42,13 +32,6 @@ class Counts:
     def messages(self) -> int:
         """All of them."""
         return self.answered + self.dead + self.repeated
-
-
-@dataclass(frozen=True)
-class _Asked:
-    message: Message
-    fields: dict[str, Any]
-    request: Request
 
 
 @dataclass(frozen=True)
@@ -91,47 +74,13 @@ class Worker:
         asked, dead = [], []
         for message in new.values():
             try:
-                asked.append(_Asked(message, *parse(message, self.most_bytes)))
+                asked.append(Asked(message, *parse(message, self.most_bytes)))
             except RequestError as error:
                 dead.append(dead_letter(message, str(error)))
-        answered, failed = _ask(model, asked)
+        answered, failed = ask(model, asked)
         dead += failed
         self.pubsub.publish(self.answers, answered)
         self.pubsub.publish(self.dead_letters, dead)
         self.ids.add(new)
         self.pubsub.acknowledge(messages)
         return Counts(len(answered), len(dead), len(messages) - len(new))
-
-
-def _ask(model: SavedModel, asked: Sequence[_Asked]) -> tuple[list[Reply], list[Reply]]:
-    """Answers, and dead letters of those at which the model fails."""
-    if not asked:
-        return [], []
-    columns = {
-        feature.name: np.array(
-            [_fed(one.request[feature.name]) for one in asked],
-            dtype=object if isinstance(feature, Category) else np.float32,
-        )
-        for feature in FEATURES
-    }
-    try:
-        predictions = model.signatures[SERVING](columns)[PREDICTION]
-    # Of TensorFlow's own kinds; which row is to blame, only asking again tells.
-    except Exception as error:  # noqa: BLE001
-        if len(asked) == 1:
-            cause = f"The model failed: {str(error).splitlines()[0]}"
-            return [], [dead_letter(asked[0].message, cause)]
-        each = [_ask(model, [one]) for one in asked]
-        return [a for answers, _ in each for a in answers], [d for _, dead in each for d in dead]
-    found = model.interpretation
-    answers = answers_of(predictions, found.intervals if found else None, columns)
-    lists = {name: np.asarray(values, np.float64).tolist() for name, values in answers.items()}
-    version = {"model_version": str(model.version)}
-    return [
-        answer(one.message, one.fields, {name: lists[name][i] for name in lists} | version)
-        for i, one in enumerate(asked)
-    ], []
-
-
-def _fed(value: str | float) -> bytes | float:
-    return value.encode() if isinstance(value, str) else value

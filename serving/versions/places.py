@@ -11,6 +11,7 @@ import functools
 import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,6 +38,10 @@ class Place(Protocol):
         """The versions that are there, also those that are not whole."""
         ...
 
+    def path(self, version: int) -> str:
+        """The version's own folder."""
+        ...
+
     def fetched(self, version: int) -> contextlib.AbstractContextManager[str]:
         """A folder of this machine with the files of a version, for as long as it is being read."""
         ...
@@ -49,6 +54,15 @@ def place_of(folder: str) -> Place:
         folder: A folder of this machine, or gs://BUCKET/FOLDER.
     """
     return BucketFolder(folder) if folder.startswith("gs://") else LocalFolder(Path(folder))
+
+
+def fetched(path: str) -> contextlib.AbstractContextManager[str]:
+    """A folder of this machine with one version's files, for as long as it is being read.
+
+    Args:
+        path: The version's own folder, here or in a bucket.
+    """
+    return place_of(path).fetched(1) if path.startswith("gs://") else contextlib.nullcontext(path)
 
 
 def is_whole(fingerprint: Fingerprint) -> bool:
@@ -68,10 +82,14 @@ class LocalFolder:
         """The versions that are there."""
         return {number: _files(path) for number, path in self._paths().items()}
 
+    def path(self, version: int) -> str:
+        """The version's own folder."""
+        return str(self._paths()[version])
+
     @contextlib.contextmanager
     def fetched(self, version: int) -> Iterator[str]:
         """The version's own folder."""
-        yield str(self._paths()[version])
+        yield self.path(version)
 
     def _paths(self) -> dict[int, Path]:
         if (self._folder / MODEL_FILE).exists():
@@ -94,6 +112,12 @@ class BucketFolder:
         """The versions that are there."""
         return {number: _objects(files) for number, files in self._files().items()}
 
+    def path(self, version: int) -> str:
+        """The version's own folder."""
+        root = f"gs://{self._bucket_name}/{self._prefix}".rstrip("/")
+        bare = any(name == MODEL_FILE for name in self._listed())
+        return root if bare else f"{root}/{version}"
+
     @contextlib.contextmanager
     def fetched(self, version: int) -> Iterator[str]:
         """A copy, which is removed once the version is read."""
@@ -104,14 +128,29 @@ class BucketFolder:
                 blob.download_to_filename(str(file))
             yield folder
 
-    def _files(self) -> dict[int, list[tuple[str, Blob]]]:
-        """Name below the version's folder, and object, of every file; by version."""
-        listed = {
+    def clear(self) -> None:
+        """Removes all that is in it."""
+        from google.api_core.exceptions import NotFound
+
+        def delete(blob: Blob) -> None:
+            with contextlib.suppress(NotFound):  # Another was faster.
+                blob.delete()
+
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(delete, list(self._bucket.list_blobs(prefix=self._prefix))))
+
+    def _listed(self) -> dict[str, Blob]:
+        """Every object by its name below this folder."""
+        return {
             blob.name.removeprefix(self._prefix): blob
             for blob in self._bucket.list_blobs(prefix=self._prefix)
             # Some tools make objects that stand for folders; and no name may lead out of one.
             if not blob.name.endswith("/") and ".." not in PurePosixPath(blob.name).parts
         }
+
+    def _files(self) -> dict[int, list[tuple[str, Blob]]]:
+        """Name below the version's folder, and object, of every file; by version."""
+        listed = self._listed()
         if MODEL_FILE in listed:
             return {1: list(listed.items())}
         found: dict[int, list[tuple[str, Blob]]] = {}

@@ -25,12 +25,12 @@ NAMES = ("asked", "answers", "dead")
 
 def topic(name: str) -> str:
     """The full name of a topic."""
-    return f"projects/any/topics/{name}"
+    return f"projects/any-project/topics/{name}"
 
 
 def subscription(name: str) -> str:
     """The full name of the subscription to a topic."""
-    return f"projects/any/subscriptions/{name}"
+    return f"projects/any-project/subscriptions/{name}"
 
 
 @dataclass

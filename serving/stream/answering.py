@@ -1,0 +1,76 @@
+"""What a model answers to messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.declaration import Category
+from models.features import FEATURES
+from models.names import PREDICTION, SERVING
+from models.request import Request
+from serving.answers import answers_of
+from serving.stream.messages import Message, Reply, answer, dead_letter
+
+if TYPE_CHECKING:  # It loads TensorFlow.
+    from serving.versions.saved_model import SavedModel
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A message that can be answered.
+
+    Attributes:
+        message: As it came.
+        fields: What it holds.
+        request: What the model takes of that.
+    """
+
+    message: Message
+    fields: dict[str, Any]
+    request: Request
+
+
+def ask(model: SavedModel, asked: Sequence[Asked]) -> tuple[list[Reply], list[Reply]]:
+    """Answers some messages with one call of the model.
+
+    Args:
+        model: One version.
+        asked: Messages that can be answered.
+
+    Returns:
+        Answers, and dead letters of those at which the model fails.
+    """
+    if not asked:
+        return [], []
+    columns = {
+        feature.name: np.array(
+            [_fed(one.request[feature.name]) for one in asked],
+            dtype=object if isinstance(feature, Category) else np.float32,
+        )
+        for feature in FEATURES
+    }
+    try:
+        predictions = model.signatures[SERVING](columns)[PREDICTION]
+    # Of TensorFlow's own kinds; which row is to blame, only asking again tells.
+    except Exception as error:  # noqa: BLE001
+        if len(asked) == 1:
+            cause = f"The model failed: {str(error).splitlines()[0]}"
+            return [], [dead_letter(asked[0].message, cause)]
+        each = [ask(model, [one]) for one in asked]
+        return [a for answers, _ in each for a in answers], [d for _, dead in each for d in dead]
+    found = model.interpretation
+    answers = answers_of(predictions, found.intervals if found else None, columns)
+    lists = {name: np.asarray(values, np.float64).tolist() for name, values in answers.items()}
+    version = {"model_version": str(model.version)}
+    return [
+        answer(one.message, one.fields, {name: lists[name][i] for name in lists} | version)
+        for i, one in enumerate(asked)
+    ], []
+
+
+def _fed(value: str | float) -> bytes | float:
+    return value.encode() if isinstance(value, str) else value

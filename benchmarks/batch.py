@@ -22,8 +22,9 @@ from models.names import EXAMPLES
 from pipeline.beam import in_process
 from pipeline.local.predict import rows_to_predict
 from pipeline.settings import ROOT, load_settings
+from serving.batch.batch_plan import plan
 from serving.batch.blocks import check
-from serving.batch.launch_batch import launch, plan
+from serving.batch.launch_batch import launch
 from serving.batch.model_handler import SavedModelHandler, predictions_of
 from serving.batch.readers import read_blocks
 from serving.sql.translation import translate_model

@@ -36,6 +36,10 @@ class Prices:
         task_hour: A task of the pipeline, on e2-standard-4, for an hour.
         run: A run of a pipeline.
         endpoint_hour: An n2-standard-2 that serves, for an hour.
+        streaming_core: A core of a streaming worker for an hour.
+        streaming_gb: A GB that Streaming Engine takes in and gives out.
+        pubsub_tib: To publish or to deliver a TiB of messages, of 1 kB at least.
+        inserted_gb: A GB of rows that are streamed into BigQuery, of 1 kB at least.
     """
 
     bigquery_tib: float = 6.25
@@ -45,6 +49,10 @@ class Prices:
     task_hour: float = 0.1541
     run: float = 0.03
     endpoint_hour: float = 0.1117
+    streaming_core: float = 0.069
+    streaming_gb: float = 0.018
+    pubsub_tib: float = 40.0
+    inserted_gb: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,46 @@ def bill(rows: int, steps: int, batch: int, prices: Prices) -> Iterator[Line]:
     yield Line("Pipeline", "one run", "", prices.run)
 
 
+BATCH_RATE = 60_000
+"""Rows a second of one core, Parquet to Parquet: docs/benchmarks.md."""
+
+MESSAGE_BYTES = 1000
+"""The least that is billed; a row as JSON is smaller."""
+
+MONTH = 730
+"""Hours."""
+
+
+def batch_dollars(rows: int, prices: Prices) -> float:
+    """What a batch on Dataflow costs, without reading from BigQuery.
+
+    Args:
+        rows: Rows.
+        prices: Prices.
+    """
+    hours = rows / BATCH_RATE / 3600 * WASTE / CORES + START
+    return hours * CORES * (prices.dataflow_core + 4 * prices.dataflow_gb)
+
+
+def stream_dollars(messages: int, workers: float, *, to_table: bool, prices: Prices) -> float:
+    """What a stream on Dataflow costs in a month.
+
+    Args:
+        messages: In the month.
+        workers: Of four cores, on average; one is always there.
+        to_table: Whether the answers are rows of BigQuery as well.
+        prices: Prices.
+    """
+    amount = messages * MESSAGE_BYTES
+    worker = CORES * (prices.streaming_core + 4 * prices.dataflow_gb)
+    return (
+        workers * MONTH * worker
+        + 2 * amount / 1e9 * prices.streaming_gb  # In, and out.
+        + 4 * amount / 2**40 * prices.pubsub_tib  # Both topics: published, and delivered.
+        + (amount / 1e9 * prices.inserted_gb if to_table else 0.0)
+    )
+
+
 def table(rows: int, steps: int, batch: int, prices: Prices) -> str:
     """The bill as a Markdown table."""
     lines = list(bill(rows, steps, batch, prices))
@@ -154,7 +202,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch-size", type=int, default=512, help="examples of a step")
     chosen = parser.parse_args(arguments)
     print(table(chosen.rows, chosen.train_steps, chosen.batch_size, Prices()))
-    print(f"\nAn endpoint: {Prices().endpoint_hour * 24:.2f} a day for each machine that serves.")
+    prices = Prices()
+    print(
+        f"\nA batch of {chosen.rows:,} rows on Dataflow: {batch_dollars(chosen.rows, prices):.2f}."
+    )
+    for messages in (0, 100_000_000):
+        dollars = stream_dollars(messages, 1, to_table=True, prices=prices)
+        print(f"A stream of {messages:,} messages a month, one worker: {dollars:.0f} a month.")
+    print(f"An endpoint: {Prices().endpoint_hour * 24:.2f} a day for each machine that serves.")
 
 
 if __name__ == "__main__":

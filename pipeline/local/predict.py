@@ -99,11 +99,13 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
 
 
 def _batch(settings: LocalSettings, given: str | None, output: str, console: Console) -> int:
-    from serving.batch import launch_batch  # Takes the seconds of TensorFlow and Beam.
+    # Takes the seconds of TensorFlow and Beam.
+    from serving.batch import launch_batch
+    from serving.batch.batch_plan import plan
 
     if given is None:
         raise SettingsError("--output is given, but no --input.", "Name the rows to predict.")
-    batch = launch_batch.plan(given, output, str(settings.serving_folder))
+    batch = plan(given, output, str(settings.serving_folder))
     flags = [f"--project={settings.project}"] if settings.project else []
 
     def say(said: str) -> None:

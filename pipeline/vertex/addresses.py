@@ -14,6 +14,7 @@ Service = Literal[
     "bigquery",
     "cloudresourcemanager",
     "compute",
+    "dataflow",
     "iam",
     "iamcredentials",
     "registry",
@@ -27,6 +28,7 @@ ADDRESSES: dict[Service, str] = {
     "bigquery": "https://bigquery.googleapis.com",
     "cloudresourcemanager": "https://cloudresourcemanager.googleapis.com",
     "compute": "https://compute.googleapis.com",
+    "dataflow": "https://dataflow.googleapis.com",
     "iam": "https://iam.googleapis.com",
     "iamcredentials": "https://iamcredentials.googleapis.com",
     "registry": "https://{registry}",  # The one that an image names.

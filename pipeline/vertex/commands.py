@@ -15,6 +15,8 @@ COMMANDS = {
     "submit": options.Submit,
     "schedule": options.Schedule,
     "release": options.Release,
+    "batch": options.Batch,
+    "stream": options.Stream,
 }
 
 

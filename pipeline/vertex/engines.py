@@ -8,6 +8,7 @@ from tfx import v1 as tfx
 
 from pipeline.caching import code_fingerprint, name_by_content
 from pipeline.pipeline import Engines, sharded_ingestion, to_folder
+from pipeline.vertex.dataflow import bounded, job_flags
 from pipeline.vertex.pusher import LABELS, PLACE, TRAFFIC, Pusher
 from pipeline.vertex.release import place
 from pipeline.vertex.trainer import Trainer, training_config, tuning_config
@@ -38,7 +39,7 @@ def vertex_engines(settings: VertexSettings, table_state: str = "") -> Engines:
         schema_file=schema_uri(settings),
         checkpoint_root=f"{settings.run_root}/checkpoints",
         destination=destination(settings),
-        beam_args=_dataflow(settings),
+        beam_args=[*job_flags(settings), bounded(settings)],
         tuner_fn="pipeline.vertex.job_tuner.tuner_fn",
         tuning_config=tuning_config(settings),
         trainer=Trainer,
@@ -62,31 +63,6 @@ def schema_uri(settings: VertexSettings) -> str:
         UserError: If the file is no schema.
     """
     return f"{settings.run_root}/schema/{name_by_content(settings.schema_file)}"
-
-
-def _dataflow(settings: VertexSettings) -> list[str]:
-    account = settings.dataflow_service_account or settings.service_account
-    seconds = 60 * settings.dataflow_timeout
-    options = {
-        "runner": "DataflowRunner",
-        "project": settings.project,  # Also the one that BigQuery bills.
-        "region": settings.region,
-        "temp_location": settings.temp_root,
-        "staging_location": f"{settings.temp_root}/staging",
-        "service_account_email": account,
-        "machine_type": settings.dataflow_machine_type,
-        "num_workers": settings.dataflow_workers,
-        "max_num_workers": settings.dataflow_max_workers,
-        "disk_size_gb": settings.dataflow_disk,
-        "subnetwork": settings.dataflow_subnetwork,
-        # Held by the service itself, whatever becomes of the task that started the job.
-        "dataflow_service_options": f"max_workflow_runtime_walltime_seconds={seconds}",
-        "pickle_library": "cloudpickle",
-        "sdk_container_image": settings.workers_image,
-    }
-    flags = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    flags += [f"--labels={name}={value}" for name, value in sorted(settings.labels.items())]
-    return flags if settings.dataflow_public_ips else [*flags, "--no_use_public_ips"]
 
 
 def _to_endpoint(settings: VertexSettings) -> dict[str, Any]:

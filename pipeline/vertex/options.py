@@ -8,7 +8,17 @@ from pydantic import BaseModel, Field, model_validator
 from pydantic_settings import CliPositionalArg, CliSubCommand
 
 from data.table import TABLE
-from pipeline.vertex.resource_names import Cron, JobId, SpecFile, TimeZone
+from pipeline.vertex.resource_names import (
+    BigQueryTable,
+    BucketFile,
+    Cron,
+    Folder,
+    JobId,
+    SpecFile,
+    Subscription,
+    TimeZone,
+    Topic,
+)
 
 
 class Check(BaseModel):
@@ -128,3 +138,56 @@ class Release(BaseModel):
     status: CliSubCommand[ReleaseStatus]
     promote: CliSubCommand[Promote]
     rollback: CliSubCommand[RollBack]
+
+
+class Batch(BaseModel):
+    """Predict for many rows, by a job of Dataflow."""
+
+    input: str = Field(
+        description="what to read: a .parquet, .csv or .jsonl file, folder or glob, gs://...; a "
+        "table, as bq:project.dataset.table; or a query, or a .sql file of one"
+    )
+    output: str = Field(
+        description="where to: a .parquet, .csv or .jsonl file, gs://...; or a table, as "
+        "bq:project.dataset.table, whose rows are replaced"
+    )
+    dead_letters: BucketFile | None = Field(
+        None,
+        description="file for the rows that are not answered; by default, beside a file, and for a "
+        "table in batch below run_root",
+    )
+    model_folder: Folder | None = Field(
+        None,
+        description="folder of numbered versions, of which the newest predicts; by default, the "
+        "version that the endpoint asks, or where models are stored",
+    )
+    run: JobId | None = Field(
+        None, description="what the run is called in each row; by default the time"
+    )
+    wait: bool = Field(True, description="wait for the end of the job, and tell what came of it")
+
+
+class Stream(BaseModel):
+    """Answer the messages of a Pub/Sub subscription, by a job of Dataflow that goes on."""
+
+    subscription: Subscription = Field(description="what to answer")
+    answers: Topic = Field(description="topic of the answers")
+    dead_letters: Topic = Field(description="topic of the messages that are not answered")
+    table: BigQueryTable | None = Field(
+        None, description="table that is there and gets the answers as well; by default, none"
+    )
+    model_folder: Folder | None = Field(
+        None,
+        description="folder of numbered versions, of which the newest answers, also one that comes "
+        "later; by default, the version that the endpoint asks, or where models are stored",
+    )
+    id_attribute: str | None = Field(
+        None,
+        description="attribute by which a message that is published twice is answered once; by "
+        "default Pub/Sub's own id",
+    )
+    most_bytes: int = Field(65_536, ge=1, le=10_000_000, description="longest message to read")
+    name: JobId = Field("stream", description="what the job is called, behind the pipeline's name")
+    update: bool = Field(
+        False, description="replace the running job of that name, which hands over what it has"
+    )

@@ -228,6 +228,15 @@ class Releases:
         self._uncall(PREVIOUS)  # It was the one taken back, by now: nothing to go back to.
         return previous
 
+    def in_service(self) -> Model | None:
+        """The version that answers: the champion, else the newest that is blessed."""
+        versions = self._versions()
+        for alias in (CHAMPION, BLESSED):
+            for version in versions:
+                if alias in version.version_aliases:
+                    return version
+        return None
+
     def status(self) -> list[ReleaseStatus]:
         """All versions, the newest first."""
         endpoint = self._endpoint()

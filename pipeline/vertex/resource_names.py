@@ -102,6 +102,24 @@ Folder = Annotated[
     AfterValidator(lambda uri: uri.rstrip("/")),
     matching(r"gs://[a-z0-9][a-z0-9._-]+[a-z0-9](/[^\s/?#\[\]*]+)*", "gs://my-bucket/folder"),
 ]
+BucketFile = Annotated[
+    str,
+    matching(r"gs://[a-z0-9][a-z0-9._-]+[a-z0-9](/[^\s/?#\[\]*]+)+", "gs://my-bucket/rows.jsonl"),
+]
+Subscription = Annotated[
+    str,
+    matching(
+        rf"projects/{_PROJECT}/subscriptions/[\w.~+%-]{{3,255}}", "projects/p/subscriptions/s-1"
+    ),
+]
+Topic = Annotated[
+    str, matching(rf"projects/{_PROJECT}/topics/[\w.~+%-]{{3,255}}", "projects/p/topics/t-1")
+]
+BigQueryTable = Annotated[
+    str,
+    AfterValidator(lambda name: name.removeprefix("bq:")),
+    matching(rf"{_PROJECT}\.\w+\.[\w-]+", "bq:my-project.my_dataset.my_table"),
+]
 EndpointName = Annotated[
     str, matching(r"[\w -]{1,128}", "my-endpoint, at most 128 letters and digits")
 ]

@@ -22,7 +22,7 @@ def export(query: str, folder: str, project: str | None) -> str:
     pattern = f"{folder.rstrip('/')}/rows-*.parquet"
     if folder.startswith("gs://"):
         options = f"uri = '{pattern}', format = 'PARQUET', overwrite = TRUE"
-        client.query(f"EXPORT DATA OPTIONS ({options}) AS\n{query}").result()
+        client.query(f"EXPORT DATA OPTIONS ({options}) AS\n{query.rstrip().rstrip(';')}").result()
         return pattern
     writer = None
     for batch in client.query(query).result().to_arrow_iterable():

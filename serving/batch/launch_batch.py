@@ -1,32 +1,31 @@
-"""The program: what to read, with which version of the model, and what came of it."""
+"""The program: runs a batch, and says what came of it."""
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import gc
 import re
 import sys
-import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
-import tensorflow as tf
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.metrics import MetricsFilter
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+from apache_beam.runners.runner import PipelineResult
 
 from common.errors import UserError, causes
 from data.table import TABLE
-from serving.batch.bigquery_tables import export
+from serving.batch.batch_plan import Batch, input_files, plan
 from serving.batch.model_handler import SavedModelHandler
-from serving.batch.output_shards import clear, is_table, rows_in, shards
-from serving.batch.readers import check_columns, kind_of
-from serving.batch.scoring import score
+from serving.batch.output_shards import clear, is_remote, rows_in, shards
+from serving.batch.scoring import COUNTERS, score
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 """Beam's own, in this process, where no other is named."""
@@ -35,28 +34,8 @@ ANSWERED, FAILED, BAD_SETTINGS, DEAD_LETTERS = 0, 1, 2, 3
 """Exit statuses: every row is answered; nothing was written; wrong arguments; all was written, but
 some rows are dead letters."""
 
-PROGRESS_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What to predict.
-
-    Attributes:
-        input: A file, a folder or a glob; a table of BigQuery; a query, or a file of one.
-        output: A file, or a table of BigQuery.
-        dead_letters: A file for the rows that are not answered.
-        version: Folder of the model's version.
-        staging: Folder for what is not yet the output.
-        run: What the run is called in each row.
-    """
-
-    input: str
-    output: str
-    dead_letters: str
-    version: str
-    staging: str
-    run: str
+PROGRESS_SECONDS, REMOTE_PROGRESS_SECONDS = 5.0, 30.0
+"""Between looks at what is written; those into a bucket are billed."""
 
 
 @dataclass(frozen=True)
@@ -70,66 +49,6 @@ class Outcome:
     def status(self) -> int:
         """The exit status."""
         return DEAD_LETTERS if self.dead else ANSWERED
-
-
-def plan(
-    given: str,
-    output: str,
-    model_folder: str,
-    *,
-    dead_letters: str | None = None,
-    staging: str | None = None,
-    run: str | None = None,
-) -> Batch:
-    """Fills in what was not said, and checks what was.
-
-    Args:
-        given: What to read; see `Batch.input`.
-        output: What to write.
-        model_folder: Folder of numbered versions; the newest predicts.
-        dead_letters: By default beside the output.
-        staging: By default beside the output.
-        run: By default the time.
-
-    Raises:
-        UserError: If no version is there, or a name says no format.
-    """
-    if not is_table(output):
-        kind_of(output)
-    staging = staging or _staging(output)
-    dead_letters = dead_letters or f"{output}.dead.jsonl"
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return Batch(
-        given,
-        output,
-        dead_letters,
-        newest_version(model_folder),
-        staging,
-        run or f"{now:%Y%m%d-%H%M%S}",
-    )
-
-
-def newest_version(folder: str) -> str:
-    """The newest whole version of a model.
-
-    Raises:
-        UserError: If there is none.
-    """
-    whole = [Path(file).parent.name for file in tf.io.gfile.glob(f"{folder}/*/saved_model.pb")]
-    numbers = [int(name) for name in whole if name.isdigit()]
-    if not numbers:
-        raise UserError(
-            f"No model has been pushed to {folder}.",
-            "Run the pipeline first, or name the folder that holds a model's numbered versions.",
-        )
-    return f"{folder}/{max(numbers)}"
-
-
-def _staging(output: str) -> str:
-    if is_table(output):
-        return tempfile.mkdtemp(prefix="scoring-")
-    folder, _, name = output.rpartition("/")
-    return f"{folder or '.'}/.scoring-{name}"
 
 
 def launch(
@@ -148,34 +67,90 @@ def launch(
     Raises:
         UserError: If it failed; the output is as it was.
     """
+    with progress(batch.staging, tell):
+        return wait(batch, start(batch, beam_flags))
+
+
+def start(batch: Batch, beam_flags: Sequence[str] = ()) -> PipelineResult:
+    """Starts a batch; in this process, it also runs.
+
+    Args:
+        batch: What to predict.
+        beam_flags: As for `launch`.
+
+    Returns:
+        Beam's handle of it.
+
+    Raises:
+        UserError: If it failed, or there is nothing to read.
+    """
     gc.freeze()  # Going through all that TensorFlow and Beam have loaded takes half a second.
     here = not any(flag.startswith("--runner") for flag in beam_flags)
     flags = [*beam_flags, f"--runner={RUNNER}"] if here else list(beam_flags)
+    options = PipelineOptions(["--pickle_library=cloudpickle", *flags])
+    FileSystems.set_options(options)
     clear(batch.staging)
-    if "://" not in batch.staging:
+    if not is_remote(batch.staging):
         Path(batch.staging).mkdir(parents=True, exist_ok=True)
+    done = False
     try:
-        files = _files(batch, project=_flag(beam_flags, "project"))
-        facts = {"model_version": Path(batch.version).name, "batch_run": batch.run}
-        pipeline = beam.Pipeline(options=PipelineOptions(["--pickle_library=cloudpickle", *flags]))
+        files = input_files(batch, project=options.view_as(GoogleCloudOptions).project)
+        facts = {"model_version": batch.version_name, "batch_run": batch.run}
+        pipeline = beam.Pipeline(options=options)
         handler = SavedModelHandler(batch.version, facts)
         score(pipeline, files, handler, batch.staging, batch.output, batch.dead_letters)
-        with _progress(batch.staging, tell):
-            try:
-                pipeline.run().wait_until_finish()
-            # A worker's errors come as those of its runner, of any kind.
-            except Exception as error:
-                raise _explained(error) from error
-        counts = {
-            kind: sum(map(rows_in, shards(batch.staging, kind))) for kind in ("answers", "dead")
-        }
+        with _causes_told():
+            result = pipeline.run()
+        done = True
+        return result
+    finally:
+        if not done:
+            clear(batch.staging)
+
+
+def wait(batch: Batch, result: PipelineResult) -> Outcome:
+    """Waits for a batch that was started.
+
+    Args:
+        batch: What `start` was given.
+        result: What `start` returned.
+
+    Returns:
+        What became of the rows, as the pipeline's own counters have it.
+
+    Raises:
+        UserError: If it failed; the output is as it was.
+    """
+    try:
+        with _causes_told():
+            result.wait_until_finish()
+            counts = counted(result)
         return Outcome(counts["answers"], counts["dead"])
     finally:
-        clear(batch.staging)
+        # Elsewhere it may still be at work, when only the waiting has ended.
+        if not is_remote(batch.staging):
+            clear(batch.staging)
 
 
-def _flag(flags: Sequence[str], name: str) -> str | None:
-    return next((f.partition("=")[2] for f in flags if f.startswith(f"--{name}=")), None)
+def counted(result: PipelineResult) -> Counter[str]:
+    """What the counters of a pipeline have come to, by name, over all its steps.
+
+    Args:
+        result: Beam's handle of it.
+    """
+    counts: Counter[str] = Counter()
+    for counter in result.metrics().query(MetricsFilter().with_namespace(COUNTERS))["counters"]:
+        counts[counter.key.metric.name] += counter.result or 0
+    return counts
+
+
+@contextmanager
+def _causes_told() -> Iterator[None]:
+    try:
+        yield
+    # A worker's errors come as those of its runner, of any kind.
+    except Exception as error:
+        raise _explained(error) from error
 
 
 def _explained(error: Exception) -> UserError:
@@ -194,36 +169,22 @@ def _explained(error: Exception) -> UserError:
     )
 
 
-def _files(batch: Batch, project: str | None) -> list[str]:
-    """The files to read, with what BigQuery holds written to some."""
-    pattern = batch.input
-    if is_table(pattern) or " " in pattern.strip() or pattern.endswith(".sql"):
-        query = pattern
-        if is_table(pattern):
-            query, project = f"SELECT * FROM `{pattern}`", project or pattern.split(".")[0]
-        elif pattern.endswith(".sql"):
-            query = Path(pattern).read_text(encoding="utf-8")
-        pattern = export(query, batch.staging, project)
-    elif Path(pattern).is_dir() or pattern.endswith("/"):
-        pattern = f"{pattern.rstrip('/')}/*"
-    (found,) = FileSystems.match([pattern])
-    names = sorted(file.path for file in found.metadata_list)
-    files = [name for name in names if not Path(name).name.startswith((".", "_"))]
-    if not files:
-        raise UserError(f"There is nothing to read at {batch.input}.", "Correct the name.")
-    for file in files:
-        check_columns(file)
-    return files
-
-
 @contextmanager
-def _progress(staging: str, tell: Callable[[str], None]) -> Iterator[None]:
+def progress(staging: str, tell: Callable[[str], None]) -> Iterator[None]:
+    """Tells how many rows are done, again and again.
+
+    Args:
+        staging: Folder for what is not yet the output.
+        tell: Told.
+    """
     ended, began = threading.Event(), time.monotonic()
+    seconds = REMOTE_PROGRESS_SECONDS if is_remote(staging) else PROGRESS_SECONDS
 
     def look() -> None:
-        while not ended.wait(PROGRESS_SECONDS):
+        while not ended.wait(seconds):
             rows = sum(rows_in(s) for kind in ("answers", "dead") for s in shards(staging, kind))
-            tell(f"{rows:,} {TABLE.rows}, {rows / (time.monotonic() - began):,.0f}/s")
+            if rows:
+                tell(f"{rows:,} {TABLE.rows}, {rows / (time.monotonic() - began):,.0f}/s")
 
     looking = threading.Thread(target=look, daemon=True)
     looking.start()
@@ -262,9 +223,11 @@ def main(arguments: Sequence[str]) -> int:
     )
     files = "a .parquet, .csv or .jsonl file"
     parser.add_argument(
-        "--input", required=True, help=f"{files}, folder or glob; project.dataset.table; or a query"
+        "--input",
+        required=True,
+        help=f"{files}, folder or glob; bq:project.dataset.table; or a query",
     )
-    parser.add_argument("--output", required=True, help=f"{files}, or project.dataset.table")
+    parser.add_argument("--output", required=True, help=f"{files}, or bq:project.dataset.table")
     parser.add_argument("--dead-letters", help="file of the rows not answered; beside the output")
     parser.add_argument(
         "--model-folder",

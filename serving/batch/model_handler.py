@@ -20,6 +20,7 @@ from models.names import PREDICTION, SERVING
 from serving.answers import answers_of
 from serving.batch.blocks import Checked, with_answers
 from serving.instances import Columns
+from serving.versions.places import fetched
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,9 @@ class SavedModelHandler(ModelHandler[Checked, pa.Table, Loaded]):
         """The model; called once in each process."""
         import tensorflow as tf  # Where a pipeline is only made, nobody needs it.
 
-        found = interpretation.read(self._path)
-        return Loaded(tf.saved_model.load(self._path), found.intervals if found else None)
+        with fetched(self._path) as path:
+            found = interpretation.read(path)
+            return Loaded(tf.saved_model.load(path), found.intervals if found else None)
 
     def run_inference(
         self, batch: Sequence[Checked], model: Loaded, inference_args: dict[str, Any] | None = None

@@ -19,6 +19,7 @@ from apache_beam.io.filesystems import FileSystems
 from common.errors import UserError
 from serving.batch.blocks import Key, as_text
 from serving.batch.readers import kind_of
+from serving.versions.places import BucketFolder
 
 TABLE = re.compile(r"[\w-]+(\.[\w-]+){2}")
 """A table of BigQuery; a file's name has another end than any of its dots would leave."""
@@ -106,8 +107,8 @@ def commit(staging: str, output: str, dead_letters: str, counts: dict[str, int])
 
 
 def _move(source: str, target: str) -> None:
-    if "://" in target:
-        FileSystems.rename([source], [target])  # An object appears whole.
+    if is_remote(target):
+        FileSystems.copy([source], [target])  # An object appears whole; `clear` takes the other.
     else:
         os.replace(source, target)
 
@@ -183,7 +184,13 @@ _WRITERS = {".parquet": _parquet, ".csv": _csv, ".jsonl": _json_lines}
 
 def clear(staging: str) -> None:
     """Removes what a run left aside, if it did."""
-    if "://" in staging or Path(staging).exists():
+    if staging.startswith("gs://"):
+        BucketFolder(staging).clear()  # Beam's own way asks twice for each, one after the other.
+    elif Path(staging).exists():
         (found,) = FileSystems.match([FileSystems.join(staging, "*")])
-        names = [file.path for file in found.metadata_list]
-        FileSystems.delete(names + ([] if "://" in staging else [staging]))
+        FileSystems.delete([*(file.path for file in found.metadata_list), staging])
+
+
+def is_remote(place: str) -> bool:
+    """Whether a file or folder is in a bucket, and not on this machine."""
+    return "://" in place

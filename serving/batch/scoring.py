@@ -8,16 +8,20 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
+from apache_beam.metrics import Metrics
 from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, RunInference
 
 from serving.batch.blocks import Checked, DeadLetter, Key, check
-from serving.batch.output_shards import commit, write_shard
+from serving.batch.output_shards import clear, commit, write_shard
 from serving.batch.readers import read_blocks
 
 Count = tuple[str, int]
 """What rows became, and how many."""
 
 Letters = tuple[Key, list[DeadLetter]]
+
+COUNTERS = "batch"
+"""Namespace of Beam's counters of rows that are `read`, got `answers` and are `dead`."""
 
 
 def score(
@@ -55,12 +59,15 @@ def score(
         answered | "WriteAnswers" >> beam.Map(_write_answers, staging),
         dead | "WriteDeadLetters" >> beam.Map(_write_dead, staging),
     ) | "Counts" >> beam.Flatten()
-    _ = (
+    committed = (
         counts
         | "Add" >> beam.CombinePerKey(sum)  # pyright: ignore[reportArgumentType]
         | "All" >> beam.combiners.ToDict()
         | "Commit" >> beam.Map(lambda all_of: commit(staging, output, dead_letters, all_of))
     )
+    # Only what a step before has finished for good may be cleared: a commit that is tried again
+    # must find it all.
+    _ = committed | "Committed" >> beam.Reshuffle() | "Clear" >> beam.Map(lambda _: clear(staging))
 
 
 class _Read(beam.DoFn):
@@ -73,7 +80,7 @@ class _Read(beam.DoFn):
                 yield (place, good.block.numbers[0]), good
             if bad:
                 yield from _dead(place, bad)
-            yield beam.pvalue.TaggedOutput("counts", ("read", count))
+            yield beam.pvalue.TaggedOutput("counts", _counted("read", count))
 
 
 _Some = tuple[int, Checked | None, list[DeadLetter]]
@@ -115,11 +122,17 @@ def _failed(failure: tuple[Sequence[tuple[Key, Checked]], tuple[Any, str, Any]])
 def _write_answers(element: tuple[Key, pa.Table], staging: str) -> Count:
     key, table = element
     write_shard(staging, "answers", key, table.num_rows, table)
-    return "answers", table.num_rows
+    return _counted("answers", table.num_rows)
 
 
 def _write_dead(element: Letters, staging: str) -> Count:
     key, letters = element
     lines = b"".join(letter.to_json() for letter in letters)
     write_shard(staging, "dead", key, len(letters), lines)
-    return "dead", len(letters)
+    return _counted("dead", len(letters))
+
+
+def _counted(kind: str, rows: int) -> Count:
+    """Also for who looks at the pipeline while it runs, or waits for its end."""
+    Metrics.counter(COUNTERS, kind).inc(rows)
+    return kind, rows

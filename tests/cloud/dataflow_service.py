@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import storage
+from run_staged import COUNTER
 from werkzeug import Request
 from workers import Workers
 
@@ -106,6 +107,8 @@ class Dataflow:
             return 200, self._status(int(found[3]))
         if found := re.fullmatch(rf"GET {_PARENT}/(\d+)/messages", called):
             return 200, self._messages(int(found[3]))
+        if found := re.fullmatch(rf"GET {_PARENT}/(\d+)/metrics", called):
+            return 200, self._metrics(int(found[3]))
         self.unknown.append(called)
         return 404, {}
 
@@ -152,3 +155,15 @@ class Dataflow:
             "messageImportance": "JOB_MESSAGE_ERROR",
         }
         return {"jobMessages": [message]}
+
+    def _metrics(self, number: int) -> Json:
+        """What the workers counted, as tentative and as committed."""
+        counters = re.findall(rf"^{COUNTER} (.+)$", self.jobs[number].log, re.MULTILINE)
+        metrics = []
+        for step, namespace, name, value in map(json.loads, counters):
+            for tentative in ({}, {"tentative": "true"}):
+                context = {"step": step, "namespace": namespace, **tentative}
+                metrics.append(
+                    {"name": {"origin": "user", "name": name, "context": context}, "scalar": value}
+                )
+        return {"metricTime": "2024-01-01T00:00:00Z", "metrics": metrics}

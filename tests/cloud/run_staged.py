@@ -20,6 +20,9 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.runner import PipelineState
 from google.protobuf import json_format, struct_pb2
 
+COUNTER = "counter:"
+"""Before each of the pipeline's own counters: its step, namespace, name and value."""
+
 
 def run(file: Path, python: str, options: dict) -> bool:
     """Runs it; whether it ended well."""
@@ -37,7 +40,12 @@ def run(file: Path, python: str, options: dict) -> bool:
     )
     runner = fn_runner.FnApiRunner(provision_info=fn_runner.ExtendedProvisionInfo(provision))
     result = runner.run_via_runner_api(pipeline, PipelineOptions([]))
-    return result.wait_until_finish() == PipelineState.DONE
+    done = result.wait_until_finish() == PipelineState.DONE
+    for counter in result.metrics().query()["counters"]:
+        key = counter.key
+        found = [key.step, key.metric.namespace, key.metric.name, counter.committed]
+        print(COUNTER, json.dumps(found))
+    return done
 
 
 def _give_up(failed: threading.ExceptHookArgs) -> None:

@@ -39,3 +39,16 @@ def test_more_births_cost_more_on_dataflow_and_no_more_in_bigquery():
     assert few[0] == many[0]
     for less, more in zip(few[1:5], many[1:5], strict=True):
         assert less.dollars < more.dollars
+
+
+def test_the_docs_show_what_batches_and_streams_cost():
+    docs = (CHECKOUT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    prices = cost.Prices()
+    (batch,) = re.findall(
+        r"`n2-standard-4` \(four cores.*?: ([\d.]+) US\$ for all", docs, re.DOTALL
+    )
+    assert float(batch) == round(cost.batch_dollars(cost.TOTAL_ROWS, prices), 2)
+    idle = cost.stream_dollars(0, 1, to_table=True, prices=prices)
+    busy = cost.stream_dollars(100_000_000, 1, to_table=True, prices=prices)
+    assert f"{idle:.0f} US$ a month" in docs
+    assert f"with a table: {busy:.0f} US$" in docs

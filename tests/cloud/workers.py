@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 UV = Path(sys.executable).with_name("uv")
@@ -21,10 +22,12 @@ class Workers:
     Attributes:
         python: Its Python.
         folder: A scratch folder.
+        variables: Where they find services, beside what any worker is told.
     """
 
     python: Path
     folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def copied(cls, environment: Path, folder: Path) -> Workers:
@@ -60,6 +63,7 @@ class Workers:
             "HOME": str(self.folder),
             "LANG": "C.UTF-8",
             "TF_CPP_MIN_LOG_LEVEL": "2",
+            **self.variables,
         }
         ended = subprocess.run(
             [sys.executable, RUNNER, pipeline, self.python, json.dumps(options)],

@@ -26,7 +26,8 @@ from data.warehouse import Warehouse
 from models.features import FEATURES
 from models.names import EXAMPLES, PREDICTION, SERVING
 from serving.batch import readers
-from serving.batch.launch_batch import ANSWERED, DEAD_LETTERS, FAILED, Outcome, launch, main, plan
+from serving.batch.batch_plan import plan
+from serving.batch.launch_batch import ANSWERED, DEAD_LETTERS, FAILED, Outcome, launch, main
 from serving.batch.output_shards import commit, write_shard
 from serving.instances import from_rows
 from serving.versions.saved_model import SavedModel

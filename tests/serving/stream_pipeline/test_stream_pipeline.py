@@ -50,7 +50,8 @@ def came(number: int, data: bytes, key: str = "") -> PubsubMessage:
 def run(folder: Path, messages: list[PubsubMessage], out: Path, **more: Any) -> dict[str, Any]:
     """What is published, by kind."""
     with beam.Pipeline(options=PipelineOptions([f"--runner={RUNNER}"])) as pipeline:
-        found = answered(pipeline | beam.Create(messages), job(folder, **more))
+        messages_in: Any = pipeline | beam.Create(messages)
+        found = answered(messages_in, job(folder, **more))
         for name, replies in zip(("answers", "dead"), found, strict=True):
             _ = (
                 replies

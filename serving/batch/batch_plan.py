@@ -1,0 +1,132 @@
+"""What a batch is to read, with which version of the model, and where its rows go."""
+
+from __future__ import annotations
+
+import datetime
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from apache_beam.io.filesystems import FileSystems
+
+from common.errors import UserError
+from serving.batch.bigquery_tables import export
+from serving.batch.output_shards import is_table
+from serving.batch.readers import check_columns, kind_of
+from serving.versions.newest import newest_version
+
+BIGQUERY = "bq:"
+"""May stand before a table or a query, so that it is taken for nothing else."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What to predict.
+
+    Attributes:
+        input: A file, a folder or a glob; a table of BigQuery; a query, or a file of one.
+        output: A file, or a table of BigQuery.
+        dead_letters: A file for the rows that are not answered.
+        version: Folder of the model's version.
+        version_name: What the version is called in each row.
+        staging: Folder for what is not yet the output.
+        run: What the run is called in each row.
+    """
+
+    input: str
+    output: str
+    dead_letters: str
+    version: str
+    version_name: str
+    staging: str
+    run: str
+
+
+def plan(
+    given: str,
+    output: str,
+    model_folder: str,
+    *,
+    version_name: str | None = None,
+    dead_letters: str | None = None,
+    staging: str | None = None,
+    run: str | None = None,
+) -> Batch:
+    """Fills in what was not said, and checks what was.
+
+    Args:
+        given: What to read; see `Batch.input`.
+        output: What to write.
+        model_folder: Folder of numbered versions, of which the newest predicts; where
+            `version_name` is given, of that one version.
+        version_name: What the version is called; by default its number.
+        dead_letters: By default beside the output.
+        staging: By default beside the output.
+        run: By default the time.
+
+    Raises:
+        UserError: If no version is there, or a name says no format.
+    """
+    given, output = (place.removeprefix(BIGQUERY) for place in (given, output))
+    if not is_table(output):
+        kind_of(output)
+    version = model_folder
+    if version_name is None:
+        number, version = newest_version(model_folder)
+        version_name = str(number)
+    return Batch(
+        given,
+        output,
+        dead_letters or f"{output}.dead.jsonl",
+        version,
+        version_name,
+        staging or _staging(output),
+        run or new_run(),
+    )
+
+
+def new_run() -> str:
+    """What a run is called that got no name: the time."""
+    return f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%d-%H%M%S}"
+
+
+def input_files(batch: Batch, project: str | None) -> list[str]:
+    """The files to read, with what BigQuery holds written to some.
+
+    Args:
+        batch: What to predict.
+        project: Pays for the query; None for that of the credentials or the table.
+
+    Raises:
+        UserError: If there are none, or one lacks a column.
+    """
+    pattern = batch.input
+    if is_query(pattern):
+        query = pattern
+        if is_table(pattern):
+            query, project = f"SELECT * FROM `{pattern}`", project or pattern.split(".")[0]
+        elif pattern.endswith(".sql"):
+            query = Path(pattern).read_text(encoding="utf-8")
+        pattern = export(query, batch.staging, project)
+    elif Path(pattern).is_dir() or pattern.endswith("/"):
+        pattern = f"{pattern.rstrip('/')}/*"
+    (found,) = FileSystems.match([pattern])
+    names = sorted(file.path for file in found.metadata_list)
+    files = [name for name in names if not Path(name).name.startswith((".", "_"))]
+    if not files:
+        raise UserError(f"There is nothing to read at {batch.input}.", "Correct the name.")
+    for file in files:
+        check_columns(file)
+    return files
+
+
+def is_query(given: str) -> bool:
+    """Whether BigQuery is asked for the input: a table, a query, or a file of one."""
+    return is_table(given) or " " in given.strip() or given.endswith(".sql")
+
+
+def _staging(output: str) -> str:
+    if is_table(output):
+        return tempfile.mkdtemp(prefix="scoring-")
+    folder, _, name = output.rpartition("/")
+    return f"{folder or '.'}/.scoring-{name}"

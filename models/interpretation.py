@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from models import features as declared
+from models.error_estimate import ErrorModel, fit_errors
 from models.feature_kinds import categories
 from models.intervals import Intervals, fit
 from models.names import PREDICTION
@@ -40,10 +41,12 @@ class Interpretation:
         reference: A typical row, which attributions compare with: the words that are together most
             often, and of each number the value in the middle.
         intervals: How far labels are from predictions.
+        errors: How large the error is, by what is asked; None in what earlier models have.
     """
 
     reference: Mapping[str, str | float | None]
     intervals: Intervals
+    errors: ErrorModel | None = None
 
     def reference_row(self) -> Request:
         """The reference as the model takes it."""
@@ -67,9 +70,11 @@ def interpret(
         np.asarray(answer(**{n: v[i : i + _BATCH] for n, v in columns.items()})[PREDICTION])
         for i in range(0, len(labels), _BATCH)
     ]
+    predicted = np.concatenate(predictions)
     return Interpretation(
         _typical(columns),
-        fit(np.concatenate(predictions), labels, columns),
+        fit(predicted, labels, columns),
+        fit_errors(predicted, labels, columns),
     )
 
 

@@ -107,7 +107,7 @@ def fit(
         columns: What was asked, by name, `[rows]` each.
     """
     knots = _knots(predictions, labels)
-    slices = {f: slice_values(columns, f, len(labels)) for f in _known_in_time()}
+    slices = {f: slice_values(columns, f, len(labels)) for f in known_in_time()}
     factors = {
         level: _factors(level, _distances(knots, level, predictions), labels - predictions, slices)
         for level in LEVELS
@@ -115,7 +115,7 @@ def fit(
     return Intervals(len(labels), knots, factors)
 
 
-def _known_in_time() -> tuple[str, ...]:
+def known_in_time() -> tuple[str, ...]:
     """Slicing features that don't need the label."""
     of_label = {band.name for band in declared.BANDS if band.source == declared.LABEL.name}
     return tuple(name for name in declared.SLICES if name not in of_label)

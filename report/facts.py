@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from models.declaration import Bounds
+from models.error_estimate import Estimate
 from models.history import History
 from report.run_info import RunInfo
 from report.wording import Wording
@@ -300,6 +301,21 @@ class Data:
 
 
 @dataclass(frozen=True)
+class EstimatedWeek:
+    """The RMSE of a week's rows, estimated without labels.
+
+    Attributes:
+        week: Its Monday; empty for all weeks together.
+        rows: How many there are.
+        estimate: With its interval.
+    """
+
+    week: str
+    rows: int
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
 class Truth:
     """How right a version was, of the rows whose labels have come.
 
@@ -312,6 +328,7 @@ class Truth:
         reasons: The same, and what could not be judged, as sentences.
         slices: All rows first, then the worst RMSE first.
         weeks: The same metrics by week, in order; a week is named by its Monday.
+        estimate: What was expected of the same rows without labels; None of a model that has none.
     """
 
     version: int
@@ -322,6 +339,7 @@ class Truth:
     reasons: tuple[str, ...]
     slices: tuple[Slice, ...]
     weeks: tuple[Slice, ...]
+    estimate: Estimate | None = None
 
     @property
     def overall(self) -> Slice:
@@ -344,11 +362,14 @@ class Served:
         watched: How that compares with what it learned from.
         columns: Distributions by feature, of its train split and of what it was asked.
         truth: How right it was; None without labels.
+        estimates: How right it is thought to be, without labels: all weeks together, then each;
+            none of a model that has no estimate.
     """
 
     watched: Watched
     columns: dict[str, tuple[Distribution, ...]]
     truth: Truth | None = None
+    estimates: tuple[EstimatedWeek, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.error_estimate import Estimate
 from report.facts import Truth
 from report.wording import Wording
 from schema.comparators import DRIFT
@@ -39,3 +40,21 @@ def describe_truth(truth: Truth, wording: Wording) -> str:
     if truth.blessed:
         return f"Would be blessed today: {error}; no bound is crossed."
     return f"Would not be blessed today: {'; '.join(truth.reasons)}."
+
+
+def describe_estimate(estimate: Estimate, wording: Wording) -> str:
+    """Says what the error is thought to be, such as `RMSE 1.03 kg, 95% between 1.01 and 1.05`."""
+    low, high = (wording.amount(end, 1) for end in (estimate.low, estimate.high))
+    return f"RMSE {wording.amount(estimate.rmse, 1)}, 95% between {low} and {high}"
+
+
+def describe_record(truth: Truth, wording: Wording) -> str:
+    """Says whether the estimate was right, a sentence; nothing if there was none."""
+    if truth.estimate is None:
+        return ""
+    off = truth.estimate.rmse - truth.overall.rmse.value
+    held = truth.estimate.low <= truth.overall.rmse.value <= truth.estimate.high
+    return (
+        f"Without labels it was estimated as {describe_estimate(truth.estimate, wording)}: "
+        f"{'right' if held else 'wrong'}, by {wording.amount(abs(off), 1)}."
+    )

@@ -22,13 +22,14 @@ from pipeline.local.run import check_files
 from pipeline.local.run import run as run_pipeline
 from pipeline.settings import ROOT, LocalSettings
 from report.runs.run_records import PastRun, RunRecords
-from report.served_verdict import describe_truth, judge_served
+from report.served_verdict import describe_estimate, describe_record, describe_truth, judge_served
 from report.wording import declared_wording
 from serving.watch.log_files import find_files
 from serving.watch.watched import MIN_ROWS, Watched, gathered
 
 if TYPE_CHECKING:
-    from report.facts import Truth
+    from models.error_estimate import ErrorModel
+    from report.facts import EstimatedWeek, Truth
     from schema.statistics import Statistics
     from serving.watch.labels import Labels
     from serving.watch.logged_rows import LoggedRows
@@ -99,9 +100,13 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
         )
     with console.status("reading the log, and the run of its model"):
         watched, rows = watch_log(settings, options.min_rows, files, since, records, runs)
-        truth = None if labels is None else judge_labels(settings, rows, labels, watched.version)
-        page = write_page(records, runs[watched.version], watched, truth)
-    tell(watched, truth, console)
+        errors = _errors(settings.serving_folder / str(watched.version))
+        estimates = _estimates(rows, watched.version, errors)
+        truth = None
+        if labels is not None:
+            truth = judge_labels(settings, rows, labels, watched.version, errors)
+        page = write_page(records, runs[watched.version], watched, truth, estimates)
+    tell(watched, truth, estimates, console)
     show_places(console, {"Report": shortened(str(page))})
     status = judge(watched, truth, settings.anomaly_severity)
     if status and options.webhook:
@@ -198,7 +203,11 @@ def _training(records: RunRecords, past: PastRun) -> Statistics | None:
 
 
 def judge_labels(
-    settings: LocalSettings, rows: LoggedRows, labels: Labels, version: int
+    settings: LocalSettings,
+    rows: LoggedRows,
+    labels: Labels,
+    version: int,
+    errors: ErrorModel | None,
 ) -> Truth | None:
     """Judges what a version answered by the labels that have come, with the settings' bounds.
 
@@ -214,10 +223,40 @@ def judge_labels(
     from report.collect.served_truth import judge_truth
 
     beam = in_process(ROOT / "setup.py")
-    return judge_truth(labelled, version, settings.bounds, beam, declared_wording())
+    return judge_truth(labelled, version, settings.bounds, errors, beam, declared_wording())
 
 
-def write_page(records: RunRecords, past: PastRun, watched: Watched, truth: Truth | None) -> Path:
+def _errors(version: Path) -> ErrorModel | None:
+    """What estimates the error of a pushed version; None if it has gone, or has none."""
+    from models.interpretation import read
+
+    try:
+        found = read(str(version))
+    except ValueError as error:
+        raise UserError(
+            f"What goes with the model in {version} is damaged ({type(error).__name__}).",
+            "Push a model again: local_runner.py --from Pusher --no-cache.",
+        ) from error
+    return found.errors if found else None
+
+
+def _estimates(
+    rows: LoggedRows, version: int, errors: ErrorModel | None
+) -> tuple[EstimatedWeek, ...]:
+    if errors is None:
+        return ()
+    from report.collect.served_estimate import estimate_weeks
+
+    return estimate_weeks(rows, version, errors)
+
+
+def write_page(
+    records: RunRecords,
+    past: PastRun,
+    watched: Watched,
+    truth: Truth | None,
+    estimates: tuple[EstimatedWeek, ...],
+) -> Path:
     """Writes the page of the run whose model was asked, with what it was asked.
 
     Raises:
@@ -226,7 +265,9 @@ def write_page(records: RunRecords, past: PastRun, watched: Watched, truth: Trut
     from report.collect.served_requests import describe_served
 
     facts = records.facts(past)
-    return records.write_served(dataclasses.replace(facts, served=describe_served(watched, truth)))
+    return records.write_served(
+        dataclasses.replace(facts, served=describe_served(watched, truth, estimates))
+    )
 
 
 def judge(watched: Watched, truth: Truth | None, severity: str) -> Exit:
@@ -238,7 +279,12 @@ def judge(watched: Watched, truth: Truth | None, severity: str) -> Exit:
     return Exit.DRIFTED if blocking(watched.findings, severity) else Exit.DONE
 
 
-def tell(watched: Watched, truth: Truth | None, console: Console) -> None:
+def tell(
+    watched: Watched,
+    truth: Truth | None,
+    estimates: tuple[EstimatedWeek, ...],
+    console: Console,
+) -> None:
     """Says in the terminal what came of it; the page has all."""
     wording = declared_wording()
     lines = [("Requests", describe_requests(watched))]
@@ -256,8 +302,11 @@ def tell(watched: Watched, truth: Truth | None, console: Console) -> None:
         share = most.value / most.bound
         lines.append(("Furthest", f"{wording.title(most.feature)}, {share:.0%} of what is allowed"))
     lines.append(("Verdict", judge_served(watched, wording)))
+    if estimates:
+        lines.append(("Estimate", describe_estimate(estimates[0].estimate, wording)))
     if truth:
         lines.append(("Labels", describe_truth(truth, wording)))
+        lines += [("", record)] if (record := describe_record(truth, wording)) else []
     show_lines(console, lines)
 
 

@@ -23,7 +23,7 @@ from report.render.charts import served_days as served_charts
 from report.render.charts import slice_metrics as slice_charts
 from report.render.charts import training_record as training_charts
 from report.render.charts.base import Figure
-from report.served_verdict import describe_truth, judge_served
+from report.served_verdict import describe_estimate, describe_record, describe_truth, judge_served
 from report.wording import Wording
 
 _MARKS = {
@@ -116,7 +116,10 @@ def _environment(wording: Wording) -> Environment:
     ):
         environment.filters[show.__name__] = show
     environment.filters["title_of"] = wording.title
-    environment.filters["in_words"] = lambda truth: describe_truth(truth, wording)
+    environment.filters["in_words"] = lambda truth: (
+        f"{describe_truth(truth, wording)} {describe_record(truth, wording)}".strip()
+    )
+    environment.filters["estimate"] = lambda estimate: describe_estimate(estimate, wording)
     environment.globals.update(w=wording, mark=_MARKS.__getitem__)
     # JSON has no NaN: one that got this far would break the chart, and must be seen here.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
@@ -171,8 +174,12 @@ def _figures(facts: Facts) -> dict[str, Any]:
         figures["served_days"] = served_charts.largest(watched)
         figures["served_columns"] = served_charts.by_column(watched, wording)
         figures["served_predictions"] = served_charts.predictions(watched, wording)
-        if truth := facts.served.truth:
-            figures["served_truth"] = served_charts.weekly_error(truth, wording)
+        truth, estimates = facts.served.truth, facts.served.estimates
+        if truth or estimates:
+            figures["served_error"] = served_charts.weekly_error(
+                truth, estimates, facts.info.bounds.max_rmse, wording
+            )
+        if truth:
             figures["served_slices"] = replace(
                 slice_charts.rmse(truth.slices, truth.bounds, wording), id="chart-served-slices"
             )

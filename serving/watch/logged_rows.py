@@ -18,7 +18,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from common.errors import UserError
-from models.declaration import UNKNOWN
+from models.declaration import UNKNOWN, Category, Feature
 from models.features import FEATURES
 from models.names import PREDICTION
 from schema.served import unknown_as_word
@@ -70,6 +70,24 @@ class LoggedRows:
             *(self.features.take(places), self.keys.take(places)),
             *(self.days[chosen], self.versions[chosen], self.predictions[chosen]),
         )
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """The features as slices take them, `[rows]`: empty words and NaN where there is none."""
+        return {f.name: _column(self.features[f.name], f) for f in FEATURES}
+
+    def weeks(self) -> np.ndarray:
+        """The Monday of each row's day, as words, `[rows]`."""
+        # The first day of time was a Thursday.
+        mondays = self.days - ((self.days.astype(np.int64) + 3) % 7).astype("timedelta64[D]")
+        found, places = np.unique(mondays, return_inverse=True)
+        names = np.array([monday.item().isoformat().encode() for monday in found], object)
+        return names[places.reshape(-1)]
+
+
+def _column(values: pa.ChunkedArray, feature: Feature) -> np.ndarray:
+    first = pc.list_element(values, 0)
+    unknown = b"" if isinstance(feature, Category) else float("nan")
+    return pc.fill_null(first, unknown).to_numpy()
 
 
 def read_rows(

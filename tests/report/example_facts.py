@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 
 from models.declaration import Bounds, Label
+from models.error_estimate import Estimate
 from models.history import Ancestor, Base, Carried, History, Parameters, Record, Worker
 from report.facts import (
     Artifact,
@@ -16,6 +17,7 @@ from report.facts import (
     Distribution,
     ErrorGroup,
     Errors,
+    EstimatedWeek,
     Execution,
     Facts,
     Lineage,
@@ -664,5 +666,10 @@ def served() -> Facts:
             a_slice("served/week", f"2026-10-{day}", 300, 1.05 + day / 300, False)
             for day in (12, 19, 26)
         ),
+        estimate=Estimate(1.06, 1.01, 1.11),
     )
-    return replace(facts, served=Served(watched, columns, truth))
+    estimates = tuple(
+        EstimatedWeek(week, 300, Estimate(1.06 + i / 50, 1.01, 1.12 + i / 50))
+        for i, week in enumerate(("", "2026-10-12", "2026-10-19", "2026-10-26"))
+    )
+    return replace(facts, served=Served(watched, columns, truth, estimates))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 
-from report.facts import Truth
+from report.facts import EstimatedWeek, Truth
 from report.render.charts.base import (
-    ACCENT,
     BAD,
     Figure,
     chart,
@@ -25,43 +25,54 @@ from schema.comparators import DRIFT, SKEW
 from serving.watch.watched import Period, Watched
 
 
-def weekly_error(truth: Truth, wording: Wording) -> Figure:
-    """RMSE by week, with its interval and the bound."""
-    rows = [
-        {
-            **{"week": s.value, "rmse": s.rmse.value, "rows": s.examples},
-            **{"low": low, "high": high},
-        }
-        for s in truth.weeks
-        for low, high in [s.rmse.interval or (None, None)]
+def weekly_error(
+    truth: Truth | None, estimates: Sequence[EstimatedWeek], bound: float, wording: Wording
+) -> Figure:
+    """RMSE by week, by labels and estimated without them, with intervals and the bound."""
+    estimated, measured = "estimated without labels", "by labels"
+    rows: list[dict[str, Any]] = [
+        {"week": each.week, "rows": each.rows, "kind": estimated, **vars(each.estimate)}
+        for each in estimates
+        if each.week
     ]
-    x = alt.X("week:T", scale=alt.Scale(padding=20), axis=_DAY)
+    for s in truth.weeks if truth else ():
+        low, high = s.rmse.interval or (None, None)
+        rows.append(
+            {"week": s.value, "rows": s.examples, "kind": measured, "rmse": s.rmse.value}
+            | {"low": low, "high": high}
+        )
+    kinds = [kind for kind in (estimated, measured) if any(row["kind"] == kind for row in rows)]
     title = wording.in_unit("RMSE")
-    y = alt.Y("rmse:Q", scale=alt.Scale(zero=False), axis=number_axis(title, ticks=5, grid=True))
+    x = alt.X("week:T", scale=alt.Scale(padding=20), axis=_DAY)
+    look = series("kind", kinds)
+    axis = number_axis(title, ticks=5, grid=True)
     points = (
         chart(rows)
-        .mark_point(filled=True, size=70, opacity=1, color=ACCENT)
+        .mark_point(size=70, strokeWidth=2, opacity=1)
         .encode(
             x=x,
-            y=y,
+            y=alt.Y("rmse:Q", scale=alt.Scale(zero=False), axis=axis),
             tooltip=tips(
-                **{"week": "week of", "rmse": f"{title}|,.4~r", "rows": "labelled rows|,"},
+                **{"week": "week of", "kind": "how", "rmse": f"{title}|,.4~r", "rows": "rows|,"},
                 **{"low": "from|,.4~r", "high": "to|,.4~r"},
             ),
+            **look,
         )
     )
-    intervals = chart(rows).mark_rule(color=ACCENT, strokeWidth=2, opacity=0.6)
+    intervals = chart(rows).mark_rule(strokeWidth=2, opacity=0.6)
     return figure(
-        "chart-served-truth",
-        "Error by week, once labels have come",
+        "chart-served-error",
+        "Error by week",
         "A mark is the RMSE of a week, named by its Monday; the line is its 95% interval. Above "
         "the red line a model is not blessed.",
         [
-            rule_at(y=truth.bounds.max_rmse, color=BAD, strokeWidth=2, strokeDash=[5, 3]),
-            intervals.encode(x=x, y=alt.Y("low:Q"), y2="high:Q"),
+            rule_at(y=bound, color=BAD, strokeWidth=2, strokeDash=[5, 3]),
+            intervals.encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=look["color"]),
             points,
         ],
         height=180,
+        key=kinds,
+        labels=70,
     )
 
 

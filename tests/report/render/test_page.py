@@ -328,7 +328,9 @@ def test_what_is_served_is_told_first_where_a_watch_has_looked(page: str) -> Non
     assert "not judged: 40 rows are too few" in text
     assert "2026-11-06 12 500 7.530 training and 2026-11-05 not a number ✕ 1 found" in text
     assert "Would not be blessed today: plurality" in text
+    assert "Estimated of all 300 rows of version 12: RMSE 1.0600 lb, 95% between 1.0100 lb" in text
+    assert "and 1.1100 lb: wrong, by 0.0600 lb" in text
     assert "7 labels are of no row of the log. 2 rows with a label are left out" in text
     assert re.search(r"28-33 weeks 358 2\.534 2\.348 to 2\.720", text)
-    assert {"chart-served-truth", "chart-served-slices"} <= _specs(watched).keys()
+    assert {"chart-served-error", "chart-served-slices"} <= _specs(watched).keys()
     assert {"chart-served-rows", "chart-served-days"} <= _specs(watched).keys()

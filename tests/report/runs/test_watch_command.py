@@ -112,6 +112,7 @@ def test_labels_say_whether_it_would_be_blessed_today(
     truth.to_csv(file, index=False)
     status, said = asked(log, labels=file)
     assert status == Exit.DONE
+    assert "Estimate    RMSE" in said
     exact = math.sqrt(np.mean((made - births[LABEL.name]) ** 2))
     assert f"Would be blessed today: RMSE {exact:.4f} lb over 806 labelled rows" in said
 
@@ -121,8 +122,8 @@ def test_labels_say_whether_it_would_be_blessed_today(
     assert status == Exit.NOT_BLESSED
     assert "Would not be blessed today: all examples: RMSE is 21." in said
     page = (runs.root / "reports" / "first-served.html").read_text()
-    assert 'id="chart-served-truth"' in page
-    weeks = page.split('id="chart-served-truth"')[1].split("</script>")[0]
+    assert 'id="chart-served-error"' in page
+    weeks = page.split('id="chart-served-error"')[1].split("</script>")[0]
     assert '"week":"2026-09-07"' in weeks
     assert '"week":"2026-09-14"' in weeks
 

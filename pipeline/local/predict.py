@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from pipeline.cli.config import SettingsError
 from pipeline.cli.status import Exit
 from pipeline.settings import LocalSettings
 from report.wording import declared_wording
-from serving.versions.push_folder import versions
+from serving.versions.readable_version import newest_readable
 
 
 class Options(BaseModel):
@@ -78,24 +78,29 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
     if options.output is not None:
         return _batch(settings, options.input, options.output, console)
     if options.request is None:
-        from serving.sql.translation import translate_model  # Takes the seconds of TensorFlow.
-
-        version = next(iter(versions(settings.serving_folder)), None)
-        if version is None:
-            raise _nothing_pushed(settings.serving_folder)
-        rows = rows_to_predict(settings, options.input)
-        console.file.write(translate_model(version, rows))
+        console.file.write(_query(settings, options.input))
         return Exit.DONE
     request = parse_request(options.request)  # Told before TensorFlow loads, if it is wrong.
     answer = predict(settings.serving_folder, request)
     console.print(_told(answer), highlight=False, soft_wrap=True)
-    for version, reason in answer.damaged.items():
-        console.print(
-            f"{version} can't be read ({reason}); an older version answered. Remove that folder.",
-            markup=False,
-            soft_wrap=True,
-        )
+    for sentence in _passed_over(answer.damaged):
+        console.print(sentence, markup=False, soft_wrap=True)
     return Exit.DONE
+
+
+def _query(settings: LocalSettings, rows: str | None) -> str:
+    chosen = rows_to_predict(settings, rows)  # Told before TensorFlow loads, if it is wrong.
+    from serving.sql.translation import translate_model
+    from serving.versions.saved_model import SavedModel
+
+    found = newest_readable(settings.serving_folder, lambda version: SavedModel(str(version), 0))
+    comments = [f"-- {sentence}\n" for sentence in _passed_over(found.damaged)]
+    return "".join([*comments, translate_model(found.folder, chosen, found.model)])
+
+
+def _passed_over(damaged: Mapping[Path, str]) -> Iterator[str]:
+    for version, reason in damaged.items():
+        yield f"{version} can't be read ({reason}); an older version answered. Remove that folder."
 
 
 def _batch(settings: LocalSettings, given: str | None, output: str, console: Console) -> int:
@@ -152,41 +157,17 @@ def predict(folder: Path, request: Mapping[str, str | float]) -> Answer:
     Raises:
         UserError: If there is no pushed model, none that can be read, or it takes other features.
     """
-    damaged: dict[Path, str] = {}
-    for version in versions(folder):
-        try:
-            signature = _signature(version)
-            found = interpretation.read(str(version))
-        # What is cut or damaged may fail in any way.
-        except Exception as error:  # noqa: BLE001, told
-            damaged[version] = type(error).__name__
-            continue
-        _, wanted = signature.structured_input_signature
-        if wanted.keys() != request.keys():
-            raise UserError(
-                f"The model at {version} was trained on other features than models/features.py "
-                f"declares ({', '.join(sorted(wanted.keys() ^ request.keys()))}).",
-                "Run local_runner.py, to train and push one on today's.",
-            )
-        prediction = _prediction(signature, request)
-        intervals = found.intervals if found else None
-        return Answer(prediction, _narrowest(intervals, prediction, request), damaged)
-    if damaged:
+    version = newest_readable(folder, _signature)
+    signature, intervals = version.model
+    _, wanted = signature.structured_input_signature
+    if wanted.keys() != request.keys():
         raise UserError(
-            f"No model in {folder} can be read: "
-            + ", ".join(f"{version.name} ({reason})" for version, reason in damaged.items())
-            + ".",
-            "Remove these folders, and push a model again: local_runner.py --from Pusher "
-            "--no-cache.",
+            f"The model at {version.folder} was trained on other features than models/features.py "
+            f"declares ({', '.join(sorted(wanted.keys() ^ request.keys()))}).",
+            "Run local_runner.py, to train and push one on today's.",
         )
-    raise _nothing_pushed(folder)
-
-
-def _nothing_pushed(folder: Path) -> UserError:
-    return UserError(
-        f"No model has been pushed to {folder}.",
-        "Run local_runner.py first, or point --run-root at a root with a pushed model.",
-    )
+    prediction = _prediction(signature, request)
+    return Answer(prediction, _narrowest(intervals, prediction, request), version.damaged)
 
 
 def rows_to_predict(settings: LocalSettings, rows: str | None) -> str:
@@ -214,13 +195,15 @@ def rows_to_predict(settings: LocalSettings, rows: str | None) -> str:
     )
 
 
-def _signature(version: Path) -> Any:
+def _signature(version: Path) -> tuple[Any, Intervals | None]:
+    """What a version answers with, and its intervals."""
     import tensorflow as tf  # Takes seconds.
 
     model = tf.saved_model.load(str(version))
     signature = model.signatures[SERVING]
     signature.model = model  # Else its variables would go with it.
-    return signature
+    found = interpretation.read(str(version))
+    return signature, found.intervals if found else None
 
 
 def _narrowest(

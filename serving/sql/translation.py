@@ -30,12 +30,13 @@ _TOLERANCE = 1e-3
 """Largest difference to the model, in the label's scale; rounding makes a thousandth of it."""
 
 
-def translate_model(version: Path, rows: str) -> str:
+def translate_model(version: Path, rows: str, model: SavedModel | None = None) -> str:
     """Writes a pushed model as one query, and asks both the same to see that they agree.
 
     Args:
         version: The model's folder.
         rows: A query for the rows to score, in BigQuery's dialect, with a column for every feature.
+        model: What was loaded of that folder; by default it is loaded here.
 
     Returns:
         BigQuery SQL; see `write_query`.
@@ -43,7 +44,7 @@ def translate_model(version: Path, rows: str) -> str:
     Raises:
         UserError: If the query is too long for BigQuery, or does not answer as the model.
     """
-    model = SavedModel(str(version), 0)
+    model = model or SavedModel(str(version), 0)
     learned = read_transform(version, model)
     network = read_network(version, {name: len(words) for name, words in learned.words.items()})
     query = write_query(rows, learned, network, version.name)

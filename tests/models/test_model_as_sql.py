@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,3 +160,19 @@ def test_what_to_predict_is_said_once(run_root: Path):
         printed(run_root, sql=True, input="tset")
     with pytest.raises(UserError, match="No model has been pushed"):
         printed(run_root / "empty", sql=True)
+
+
+def test_a_version_that_is_damaged_is_passed_over_and_told(trained: FnArgs, tmp_path: Path):
+    root = pushed(trained, tmp_path)
+    newest = root / "serving" / TABLE.pipeline / "8"
+    newest.mkdir()
+    (newest / "saved_model.pb").touch()
+    first, _, query = printed(root, sql=True, input="eval").partition("\n")
+    assert first.startswith(f"-- {newest} can't be read (")
+    assert first.endswith("an older version answered. Remove that folder.")
+    assert query == printed_without(newest, root)
+
+
+def printed_without(version: Path, root: Path) -> str:
+    shutil.rmtree(version)
+    return printed(root, sql=True, input="eval")

@@ -1,4 +1,8 @@
-"""A hundred runs on one root, each killed at a random moment of its work: nothing is ever lost."""
+"""A hundred runs on one root, each killed at a random moment of its work: nothing is ever lost.
+
+An attack that is stopped goes on where it was when it is started again; pytest's --cache-clear
+starts anew.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,12 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
@@ -25,6 +31,9 @@ TO_THE_END = 25
 """Kills between two runs that may end; after each of those, settings change."""
 
 SEED = 20261125
+PROGRESS = "kills/progress"
+"""Where pytest keeps how far the attack has come."""
+
 QUICK = {
     **{"train-steps": 60, "checkpoint-interval": 20, "batch-size": 128},
     **{"max-rmse": 20, "max-slice-rmse": 20, "max-rmse-rise": 20, "max-slice-rmse-rise": 20},
@@ -121,36 +130,73 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
+@dataclass
+class Progress:
+    """How far the attack has come; one that was cut off goes on from there.
+
+    Attributes:
+        killed: Runs that were killed.
+        ended: Runs that ended well.
+        newest: The version that the last of these pushed.
+    """
+
+    killed: int = 0
+    ended: int = 0
+    newest: str = ""
+
+    @property
+    def began(self) -> int:
+        """Runs so far."""
+        return self.killed + self.ended
+
+    def seconds(self) -> float:
+        """How long the next run may work: the same, however often the attack was cut off."""
+        chosen = random.Random(f"{SEED} {self.began}")
+        # Mostly early: what is done comes from the cache, so work goes on from there.
+        return chosen.uniform(0, 6 if chosen.random() < 0.8 else 20)
+
+
 @pytest.mark.timeout(7200)
-def test_killed_a_hundred_times_nothing_is_lost(tmp_path: Path):
-    chosen = random.Random(SEED)
-    runs = Runs(tmp_path)
-    kept = Kept(runs.root)
-    killed = ended = began = 0
+def test_killed_a_hundred_times_nothing_is_lost(
+    cache: pytest.Cache, capfd: pytest.CaptureFixture[str]
+):
+    folder = cache.mkdir("kills")
+    progress = Progress(**cache.get(PROGRESS, {}))
+    if not progress.began:
+        shutil.rmtree(folder)
+        folder.mkdir()
+    runs, kept, started = Runs(folder), Kept(folder / "root"), time.monotonic()
+
+    def check(status: int) -> None:
+        nonlocal kept
+        shown = runs.shown.read_text()
+        assert status in (0, -signal.SIGKILL), shown[-4000:]
+        assert "Traceback" not in shown
+        assert "This is not something a setting explains" not in shown
+        now = Kept(runs.root)
+        kept.assert_none_lost(now)
+        if status == 0:
+            newest = max(now.versions)
+            assert newest > progress.newest
+            progress.newest, progress.ended = newest, progress.ended + 1
+        else:
+            progress.killed += 1
+        kept = now
+        cache.set(PROGRESS, asdict(progress))
+        said = f"{progress.killed} of {KILLS} killed, {progress.ended} ended"
+        with capfd.disabled():
+            print(f"{said}, {time.monotonic() - started:.0f} s", flush=True)
+
     try:
-        while killed < KILLS:
-            # Mostly early: what is done comes from the cache, so work goes on from there.
-            seconds = chosen.uniform(0, 6 if chosen.random() < 0.8 else 20)
-            status = runs.run(ended, seconds)
-            now = Kept(runs.root)
-            kept.assert_none_lost(now)
-            kept = now
-            killed += status == -signal.SIGKILL
-            assert status in (0, -signal.SIGKILL), runs.shown.read_text()[-4000:]
-            ended += status == 0
-            began += 1
-            if killed % TO_THE_END == 0 and status:
-                status = runs.run(ended, None)
-                assert status == 0, runs.shown.read_text()[-4000:]
-                now = Kept(runs.root)
-                kept.assert_none_lost(now)
-                assert max(now.versions) > max(kept.versions, default="")
-                kept = now
-                ended += 1
-                began += 1
+        while progress.killed < KILLS:
+            status = runs.run(progress.ended, progress.seconds())
+            check(status)
+            if status and progress.killed % TO_THE_END == 0:
+                check(runs.run(progress.ended, None))
+    except AssertionError:
+        cache.set(PROGRESS, {})  # What failed is to be mended, and then all is tried again.
+        raise
     finally:
         runs.end()
-    shown = runs.shown.read_text()
-    assert "Traceback" not in shown
-    assert "This is not something a setting explains" not in shown
-    print(f"{began} runs: {killed} killed, {ended} ended")
+    cache.set(PROGRESS, {})
+    shutil.rmtree(folder)

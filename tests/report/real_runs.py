@@ -24,14 +24,18 @@ QUICK = (
 """A model that is blessed, however bad."""
 
 
-class Nobody:
-    """An observer who says nothing."""
+class Witness:
+    """An observer who remembers what a user should know."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
 
     def loading(self) -> None: ...
 
     def planned(self, components: Sequence[str]) -> None: ...
 
-    def noticed(self, sentence: str) -> None: ...
+    def noticed(self, sentence: str) -> None:
+        self.said.append(sentence)
 
     def changed(self, component: str, state: State, seconds: float = 0.0) -> None: ...
 
@@ -41,6 +45,7 @@ class Runs:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.witness = Witness()
 
     def settings(self, *flags: str) -> LocalSettings:
         return load_settings([*QUICK, "--run-root", str(self.root), *flags])
@@ -49,7 +54,7 @@ class Runs:
         """Makes a run as the command line does; None if it failed."""
         settings = self.settings(*flags)
         try:
-            return run_pipeline(settings, run_id, Nobody())
+            return run_pipeline(settings, run_id, self.witness)
         except UserError as error:
             report_failure(settings, run_id, error.cause)
             return None

@@ -204,6 +204,17 @@ def test_compare_shows_what_differs(all_runs: Runs, capfd: pytest.CaptureFixture
     assert "first" in text and "bad" in text
 
 
+def test_a_comparison_says_nothing_of_libraries(all_runs: Runs):
+    command = ["local_runner.py", "--run-root", str(all_runs.root), "report", "--compare"]
+    ended = subprocess.run(
+        [sys.executable, *command, "first", "bad"], cwd=PROJECT, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    first, *_, page = ended.stdout.splitlines()
+    assert first.split() == ["setting", "first", "bad"]
+    assert page.endswith("first-and-bad.html")
+
+
 @pytest.mark.parametrize(
     ("asked", "cause", "cure"),
     [

@@ -43,7 +43,7 @@ def make_ready(store: mlmd.MetadataStore, run_root: Path, run_id: str) -> list[s
     clear_killed_runs(store, run_root / PIPELINE)
     tidy(run_root)
     said = [follow_move(store, run_root), set_aside_unknown(store, run_root, run_id)]
-    return [*filter(None, said), *pass_over_gone(store, run_root)]
+    return [*filter(None, said), *pass_over_gone(store)]
 
 
 def clear_killed_runs(store: mlmd.MetadataStore, pipeline_root: Path) -> list[int]:
@@ -157,7 +157,7 @@ def set_aside_unknown(store: mlmd.MetadataStore, run_root: Path, run_id: str) ->
     )
 
 
-def pass_over_gone(store: mlmd.MetadataStore, run_root: Path) -> Iterator[str]:
+def pass_over_gone(store: mlmd.MetadataStore) -> Iterator[str]:
     """Has TFX pass over artifacts whose files are gone, and no longer over those that are back.
 
     Yields:
@@ -175,10 +175,11 @@ def pass_over_gone(store: mlmd.MetadataStore, run_root: Path) -> Iterator[str]:
         store.put_artifacts(changed)
     gone = [artifact.uri for artifact in changed if artifact.state == _DELETED]
     if gone:
-        yield f"No longer there, so passed over and made anew if needed: {_named(gone, run_root)}."
+        yield f"No longer there, so passed over and made anew if needed: {_named(gone)}."
 
 
-def _named(uris: Sequence[str], run_root: Path) -> str:
-    named = [uri.removeprefix(f"{run_root}/{PIPELINE}/") for uri in uris[:3]]
+def _named(uris: Sequence[str]) -> str:
+    """Some of them, without the root that they were made in, be it this one or another."""
+    named = [uri.rpartition(f"/{PIPELINE}/")[2] for uri in uris[:3]]
     more = f" and {len(uris) - len(named)} more" if len(uris) > len(named) else ""
     return ", ".join(named) + more

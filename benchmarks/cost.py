@@ -38,7 +38,7 @@ class Prices:
         endpoint_hour: An n2-standard-2 that serves, for an hour.
         streaming_core: A core of a streaming worker for an hour.
         streaming_gb: A GB that Streaming Engine takes in and gives out.
-        pubsub_tib: To publish or to deliver a TiB of messages, of 1 kB at least.
+        pubsub_tib: To publish or to deliver a TiB of messages, in requests of 1 kB at least.
         inserted_gb: A GB of rows that are streamed into BigQuery, of 1 kB at least.
     """
 
@@ -145,7 +145,7 @@ BATCH_RATE = 60_000
 """Rows a second of one core, Parquet to Parquet: docs/benchmarks.md."""
 
 MESSAGE_BYTES = 1000
-"""The least that is billed; a row as JSON is smaller."""
+"""What a streamed row and a request to Pub/Sub are billed for at least; a row in JSON is less."""
 
 MONTH = 730
 """Hours."""

@@ -8,7 +8,8 @@ test-cloud: $(INSTALLED) ## Prove that image, Dataflow jobs and the whole pipeli
 	$(PY) -m pytest -n auto --dist loadscope --no-loadscope-reorder -m cloud $(ARGS)
 
 test-attack: $(INSTALLED) ## Try a thousand bad inputs, and kill a hundred runs: nothing may be lost, all be named
-	$(PY) -m pytest -n0 -rP tests/attack/inputs.py tests/attack/kills.py $(ARGS)
+	$(PY) -m pytest -n0 -rP tests/attack/inputs.py tests/models/killed_training.py \
+		tests/attack/kills.py $(ARGS)
 
 test-bigquery: $(INSTALLED) .venv-bigquery/.installed ## Prove that both ingestion engines make the same examples
 	BQEMULATOR_PYTHON=.venv-bigquery/bin/python $(PY) -m pytest tests/bigquery $(ARGS)

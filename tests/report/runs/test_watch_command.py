@@ -22,6 +22,8 @@ from pipeline.cli.status import Exit
 from pipeline.local import watch
 from pipeline.settings import LocalSettings
 
+pytestmark = pytest.mark.slow
+
 DAY = 400
 
 

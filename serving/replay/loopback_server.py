@@ -75,7 +75,10 @@ def served(folder: str) -> Iterator[Client]:
     settings = ServerSettings(
         model_folder=folder, model_name=_NAME, labels={}, request_log=None, access_log=False
     )
-    server = uvicorn.Server(server_config(settings))
+    config = server_config(settings)
+    # On a busy machine the other model takes longer to load than the server keeps what is idle.
+    config.timeout_keep_alive = _SECONDS
+    server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=[[listener]], name="replay", daemon=True)
         thread.start()

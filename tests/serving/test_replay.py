@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import uvicorn
 from served_rows import ROWS
 from small_model import expected, write_model
 
@@ -19,6 +21,7 @@ from serving.records.recorded_requests import Recorded, read_recorded, row_of
 from serving.records.request_log import RequestLog, RequestLogSettings
 from serving.replay.comparison import Latency as Times
 from serving.replay.comparison import Replayed, compare, too_slow, wrong_answers
+from serving.replay.loopback_server import served
 from serving.replay.replay import replay
 
 GENEROUS = 60_000.0
@@ -54,6 +57,14 @@ def test_a_sound_model_passes_and_is_told_against_the_champion(models, recorded)
         assert change.candidate == pytest.approx(expected(change.row, 0.2), rel=1e-5)
         assert change.champion == pytest.approx(expected(change.row, 0.1), rel=1e-5)
     assert "champion" in found.sentence
+
+
+def test_a_client_may_wait_longer_than_uvicorn_keeps_a_connection(models):
+    rows = [dict(row) for row in ROWS]
+    with served(str(models[1])) as client:
+        before = client.predictions(rows)
+        time.sleep(uvicorn.Config("none").timeout_keep_alive + 1)
+        assert client.predictions(rows) == pytest.approx(before)
 
 
 def test_the_first_model_has_no_champion(models, recorded):

@@ -56,15 +56,17 @@ def older(version: int, tmp_path: Path) -> Path:
 def test_what_is_asked_as_learned_is_well(asked, version: int, tmp_path: Path, runs: Runs):
     days = [drawn(DAY, seed) for seed in range(3)] + [drawn(9, 4)]
     log = write_log(tmp_path / "log", days, version)
+    served = runs.root / "reports" / "first-served.html"
+    others = set(served.parent.glob("*.html")) - {served}
     status, said = asked(log)
     assert status == Exit.DONE
     assert f"1,209 rows from {FIRST} to 2026-09-10, answered by version {version}" in said
     assert f"2026-09-10 of version {version}: 9 rows are too few, 100 are needed" in said
     assert "As learned: nothing that was asked is further from training" in said
-    page = (runs.root / "reports" / "first-served.html").read_text()
+    page = served.read_text()
     assert '<h2 id="served">' in page
     assert '<h2 id="data">' in page  # All else is that of the run.
-    assert len(list((runs.root / "reports").glob("first*.html"))) == 1
+    assert set(served.parent.glob("*.html")) == {*others, served}
     status, said = asked(log, since="2026-09-10")
     assert "9 rows of 2026-09-10" in said
     assert "Not judged: no day has 100 rows" in said
@@ -137,8 +139,8 @@ def test_labels_say_whether_it_would_be_blessed_today(
 
 
 def test_a_file_that_is_no_log_is_named(asked, runs: Runs, tmp_path: Path):
-    (split,) = (runs.root / "pipeline" / "BigQueryExampleGen").glob("examples/*/Split-eval")
-    (examples,) = split.glob("*.gz")
+    splits = (runs.root / "pipeline" / "BigQueryExampleGen").glob("examples/*/Split-eval")
+    examples = next(file for split in splits for file in split.glob("*.gz"))
     foreign = tmp_path / "requests-1.tfrecord.gz"
     foreign.write_bytes(examples.read_bytes())
     with pytest.raises(

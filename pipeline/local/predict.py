@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from pipeline.cli.config import SettingsError
 from pipeline.cli.status import Exit
 from pipeline.settings import LocalSettings
 from report.wording import declared_wording
-from serving.versions.readable_version import newest_readable
+from serving.versions.readable_version import newest_readable, passed_over
 
 
 class Options(BaseModel):
@@ -83,7 +83,7 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
     request = parse_request(options.request)  # Told before TensorFlow loads, if it is wrong.
     answer = predict(settings.serving_folder, request)
     console.print(_told(answer), highlight=False, soft_wrap=True)
-    for sentence in _passed_over(answer.damaged):
+    for sentence in passed_over(answer.damaged):
         console.print(sentence, markup=False, soft_wrap=True)
     return Exit.DONE
 
@@ -93,14 +93,9 @@ def _query(settings: LocalSettings, rows: str | None) -> str:
     from serving.sql.translation import translate_model
     from serving.versions.saved_model import SavedModel
 
-    found = newest_readable(settings.serving_folder, lambda version: SavedModel(str(version), 0))
-    comments = [f"-- {sentence}\n" for sentence in _passed_over(found.damaged)]
-    return "".join([*comments, translate_model(found.folder, chosen, found.model)])
-
-
-def _passed_over(damaged: Mapping[Path, str]) -> Iterator[str]:
-    for version, reason in damaged.items():
-        yield f"{version} can't be read ({reason}); an older version answered. Remove that folder."
+    found = newest_readable(settings.serving_folder, lambda version: SavedModel(version, 0))
+    comments = [f"-- {sentence}\n" for sentence in passed_over(found.damaged)]
+    return "".join([*comments, translate_model(Path(found.folder), chosen, found.model)])
 
 
 def _batch(settings: LocalSettings, given: str | None, output: str, console: Console) -> int:
@@ -144,7 +139,7 @@ class Answer:
 
     prediction: float
     interval: tuple[int, tuple[float, float]] | None = None
-    damaged: Mapping[Path, str] = field(default_factory=dict)
+    damaged: Mapping[str, str] = field(default_factory=dict)
 
 
 def predict(folder: Path, request: Mapping[str, str | float]) -> Answer:
@@ -195,14 +190,14 @@ def rows_to_predict(settings: LocalSettings, rows: str | None) -> str:
     )
 
 
-def _signature(version: Path) -> tuple[Any, Intervals | None]:
+def _signature(version: str) -> tuple[Any, Intervals | None]:
     """What a version answers with, and its intervals."""
     import tensorflow as tf  # Takes seconds.
 
-    model = tf.saved_model.load(str(version))
+    model = tf.saved_model.load(version)
     signature = model.signatures[SERVING]
     signature.model = model  # Else its variables would go with it.
-    found = interpretation.read(str(version))
+    found = interpretation.read(version)
     return signature, found.intervals if found else None
 
 

@@ -13,7 +13,7 @@ from common.errors import UserError
 from serving.batch.bigquery_tables import export
 from serving.batch.output_shards import is_table
 from serving.batch.readers import check_columns, kind_of
-from serving.versions.newest import newest_version
+from serving.versions.readable_version import newest_readable, passed_over
 
 BIGQUERY = "bq:"
 """May stand before a table or a query, so that it is taken for nothing else."""
@@ -31,6 +31,7 @@ class Batch:
         version_name: What the version is called in each row.
         staging: Folder for what is not yet the output.
         run: What the run is called in each row.
+        remarks: What the user should know about the choice of the version.
     """
 
     input: str
@@ -40,6 +41,7 @@ class Batch:
     version_name: str
     staging: str
     run: str
+    remarks: tuple[str, ...] = ()
 
 
 def plan(
@@ -57,23 +59,24 @@ def plan(
     Args:
         given: What to read; see `Batch.input`.
         output: What to write.
-        model_folder: Folder of numbered versions, of which the newest predicts; where
-            `version_name` is given, of that one version.
+        model_folder: Folder of numbered versions, of which the newest that can be read predicts;
+            where `version_name` is given, of that one version.
         version_name: What the version is called; by default its number.
         dead_letters: By default beside the output.
         staging: By default beside the output.
         run: By default the time.
 
     Raises:
-        UserError: If no version is there, or a name says no format.
+        UserError: If no version is there that can be read, or a name says no format.
     """
     given, output = (place.removeprefix(BIGQUERY) for place in (given, output))
     if not is_table(output):
         kind_of(output)
-    version = model_folder
+    version, remarks = model_folder, ()
     if version_name is None:
-        number, version = newest_version(model_folder)
-        version_name = str(number)
+        found = newest_readable(model_folder, _load)
+        version, version_name = found.folder, str(found.number)
+        remarks = tuple(passed_over(found.damaged))
     return Batch(
         given,
         output,
@@ -82,7 +85,15 @@ def plan(
         version_name,
         staging or _staging(output),
         run or new_run(),
+        remarks,
     )
+
+
+def _load(version: str) -> None:
+    """Loads a version as workers will, and lets go of it."""
+    from serving.batch.model_handler import SavedModelHandler
+
+    SavedModelHandler(version, {}).load_model()
 
 
 def new_run() -> str:

@@ -200,7 +200,7 @@ def summary(batch: Batch, outcome: Outcome) -> str:
     said = f"{outcome.answered:,} {TABLE.rows} predicted to {batch.output}"
     if outcome.dead:
         said += f"; {outcome.dead:,} not, and told with their causes in {batch.dead_letters}"
-    return f"{said}."
+    return "\n".join([f"{said}.", *batch.remarks])
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -232,7 +232,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--model-folder",
         default=f"runs/serving/{TABLE.pipeline}",
-        help="folder of numbered versions, of which the newest predicts",
+        help="folder of numbered versions, of which the newest that can be read predicts",
     )
     parser.add_argument("--staging", help="folder for what is not yet the output; beside it")
     parser.add_argument("--run", help="what the run is called in each row; by default the time")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from common.errors import UserError
-from serving.versions.places import is_whole, place_of
+from serving.versions.places import Place, is_whole, place_of
 
 
 def newest_version(folder: str) -> tuple[int, str]:
@@ -16,10 +18,20 @@ def newest_version(folder: str) -> tuple[int, str]:
         UserError: If there is none.
     """
     place = place_of(folder)
-    numbers = [number for number, files in place.versions().items() if is_whole(files)]
-    if not numbers:
-        raise UserError(
-            f"No model has been pushed to {folder}.",
-            "Run the pipeline first, or name the folder that holds a model's numbered versions.",
-        )
-    return max(numbers), place.path(max(numbers))
+    for number in whole_versions(place):
+        return number, place.path(number)
+    raise no_model(folder)
+
+
+def whole_versions(place: Place) -> list[int]:
+    """The numbers of the versions that have what is written last, the newest first."""
+    whole = (number for number, files in place.versions().items() if is_whole(files))
+    return sorted(whole, reverse=True)
+
+
+def no_model(folder: str | Path) -> UserError:
+    """Says that a folder has no version."""
+    return UserError(
+        f"No model has been pushed to {folder}.",
+        "Run local_runner.py first, or name the folder that holds a model's numbered versions.",
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from common.errors import UserError
-from serving.versions.push_folder import versions
+from serving.versions.newest import no_model, whole_versions
+from serving.versions.places import place_of
 
 Loaded = TypeVar("Loaded")
 
@@ -18,42 +19,54 @@ class ReadableVersion(Generic[Loaded]):
     """A version that was loaded.
 
     Attributes:
-        folder: Its own.
+        number: What it is called.
+        folder: Its own, here or in a bucket.
         model: What was loaded of it.
         damaged: Newer versions that can't be read, and why.
     """
 
-    folder: Path
+    number: int
+    folder: str
     model: Loaded
-    damaged: Mapping[Path, str] = field(default_factory=dict)
+    damaged: Mapping[str, str] = field(default_factory=dict)
 
 
-def newest_readable(folder: Path, load: Callable[[Path], Loaded]) -> ReadableVersion[Loaded]:
+def newest_readable(folder: str | Path, load: Callable[[str], Loaded]) -> ReadableVersion[Loaded]:
     """Loads the newest version that can be loaded.
 
     Args:
-        folder: Where versions of the model are pushed.
-        load: Loads the version in a folder, or raises anything.
+        folder: Where versions of the model are pushed, here or in a bucket.
+        load: Loads the version in a folder of this machine, or raises anything.
 
     Raises:
         UserError: If there is no pushed model, or none that can be read.
     """
-    damaged: dict[Path, str] = {}
-    for version in versions(folder):
+    place = place_of(str(folder))
+    damaged: dict[str, str] = {}
+    for number in whole_versions(place):
+        path = place.path(number)
         try:
-            return ReadableVersion(version, load(version), damaged)
+            with place.fetched(number) as here:
+                return ReadableVersion(number, path, load(here), damaged)
         # What is cut or damaged may fail in any way.
         except Exception as error:  # noqa: BLE001, told
-            damaged[version] = type(error).__name__
+            damaged[path] = type(error).__name__
     if damaged:
         raise UserError(
             f"No model in {folder} can be read: "
-            + ", ".join(f"{version.name} ({reason})" for version, reason in damaged.items())
+            + ", ".join(f"{Path(path).name} ({reason})" for path, reason in damaged.items())
             + ".",
             "Remove these folders, and push a model again: local_runner.py --from Pusher "
             "--no-cache.",
         )
-    raise UserError(
-        f"No model has been pushed to {folder}.",
-        "Run local_runner.py first, or point --run-root at a root with a pushed model.",
-    )
+    raise no_model(folder)
+
+
+def passed_over(damaged: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each version that an older one answers for.
+
+    Args:
+        damaged: Their folders, and why they can't be read.
+    """
+    for path, reason in damaged.items():
+        yield f"{path} can't be read ({reason}); an older version answered. Remove that folder."

@@ -89,7 +89,7 @@ def test_an_older_version_answers_for_a_damaged_one(tmp_path: Path, damage, capf
     damage(version)
     answer = predict(tmp_path, ASKED)
     assert answer.prediction == 7.5
-    assert list(answer.damaged) == [version]
+    assert list(answer.damaged) == [str(version)]
 
 
 def test_where_all_are_damaged_each_is_named(tmp_path: Path):

@@ -97,6 +97,25 @@ def test_rows_of_csv_keep_their_columns_and_bad_ones_are_told(predict, tmp_path:
     assert not [name for name in tmp_path.iterdir() if name.name.startswith(".")]
 
 
+@pytest.mark.parametrize("file", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
+def test_an_older_version_predicts_for_a_damaged_one(tmp_path: Path, capfd, file: str):
+    models = tmp_path / "models"
+    write_model(models, 1, offset=0.3)
+    damaged = write_model(models, 2, offset=0.2) / file
+    damaged.write_bytes(damaged.read_bytes()[:20])
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps(GOOD))
+    output = tmp_path / "out.jsonl"
+    flags = ["--input", str(rows), "--output", str(output), "--model-folder", str(models)]
+    assert main(flags) == ANSWERED
+    (row,) = map(json.loads, output.read_text().splitlines())
+    assert row["model_version"] == "1"
+    assert row[PREDICTED] == pytest.approx(expected(GOOD, 0.3), rel=1e-5)
+    said = capfd.readouterr().out
+    assert f"{models / '2'} can't be read (" in said
+    assert "an older version answered" in said
+
+
 def test_json_lines_may_differ_in_their_fields(predict, tmp_path: Path):
     rows = [GOOD | {"id": 1}, {"id": "two", "tags": ["a"], **GOOD}, GOOD | {"is_male": True}]
     lines = [*map(json.dumps, rows), "[1]", '{"is_male": ', "", '{"mother_age": NaN}']

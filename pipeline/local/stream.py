@@ -1,7 +1,8 @@
-"""The command `stream`: answers messages with what was pushed here."""
+"""The command `stream`: answers rows that keep coming with what was pushed here."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NoReturn
 
 from pydantic import BaseModel, Field
@@ -15,13 +16,23 @@ _TOPIC = _NAME.format("topics")
 
 
 class Options(BaseModel):
-    """Answer the messages of a Pub/Sub subscription; docs/serving.md says how they look."""
+    """Answer the messages of a Pub/Sub subscription, or files; docs/serving.md says how."""
 
-    subscription: str = Field(
-        pattern=_NAME.format("subscriptions"), description="as projects/P/subscriptions/S"
+    subscription: str | None = Field(
+        default=None,
+        pattern=_NAME.format("subscriptions"),
+        description="as projects/P/subscriptions/S; with --answers and --dead-letters",
     )
-    answers: str = Field(pattern=_TOPIC, description="topic of the answers, as projects/P/topics/T")
-    dead_letters: str = Field(pattern=_TOPIC, description="topic of what can't be answered")
+    answers: str | None = Field(
+        default=None, pattern=_TOPIC, description="topic of the answers, as projects/P/topics/T"
+    )
+    dead_letters: str | None = Field(
+        default=None, pattern=_TOPIC, description="topic of what can't be answered"
+    )
+    input: Path | None = Field(
+        default=None, description="with --output, folder where .jsonl files appear"
+    )
+    output: Path | None = Field(default=None, description="folder for their answers")
     model_folder: str | None = Field(
         default=None, description="folder of versions; by default where this run root's are pushed"
     )
@@ -43,9 +54,11 @@ def run(settings: LocalSettings, options: Options, console: Console) -> NoReturn
         "subscription": options.subscription,
         "answers": options.answers,
         "dead-letters": options.dead_letters,
+        "id-attribute": options.id_attribute,
+        "input": options.input,
+        "output": options.output,
         "model-folder": options.model_folder or settings.serving_folder,
         "state": settings.run_root / "stream" / "answered.sqlite",
     }
-    if options.id_attribute:
-        flags["id-attribute"] = options.id_attribute
-    hand_over("serving.stream", flags, console)
+    given = {name: value for name, value in flags.items() if value is not None}
+    hand_over("serving.stream", given, console)

@@ -13,6 +13,7 @@ from common.errors import UserError
 from serving.batch.bigquery_tables import export
 from serving.batch.output_shards import is_table
 from serving.batch.readers import check_columns, kind_of
+from serving.dead_letters import SUFFIX
 from serving.versions.readable_version import newest_readable, passed_over
 
 BIGQUERY = "bq:"
@@ -80,7 +81,7 @@ def plan(
     return Batch(
         given,
         output,
-        dead_letters or f"{output}.dead.jsonl",
+        dead_letters or f"{output}{SUFFIX}",
         version,
         version_name,
         staging or _staging(output),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,31 +14,11 @@ from models.declaration import Category, Feature, Number
 from models.features import FEATURES
 from models.request import RequestError, check_request
 from serving.batch.whole_columns import columns_of
+from serving.dead_letters import DeadLetter
 from serving.instances import Columns
 
 Key = tuple[int, int]
 """Of a block: the place of its file among the inputs, and the number of its first row there."""
-
-
-@dataclass(frozen=True)
-class DeadLetter:
-    """A row that is not answered.
-
-    Attributes:
-        file: Where it was read.
-        row: Its number there, from 1; a header is none.
-        cause: Why there is no answer.
-        raw: The row as it came; of a format without text, its values as JSON.
-    """
-
-    file: str
-    row: int
-    cause: str
-    raw: str
-
-    def to_json(self) -> bytes:
-        """One line of a dead-letter file."""
-        return json.dumps(asdict(self), ensure_ascii=False).encode() + b"\n"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from apache_beam.io.filesystems import FileSystems
 
 from common.errors import UserError
 from models.features import FEATURES
-from serving.batch.blocks import NUMBERS, Block, DeadLetter, number_or_text
+from serving.batch.blocks import NUMBERS, Block, number_or_text
+from serving.dead_letters import DeadLetter
 
 BLOCK_ROWS = 1 << 14
 """Rows at a time: the cost of a call is nothing then, and a block fits in a few MB."""

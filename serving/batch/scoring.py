@@ -11,9 +11,10 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, RunInference
 
-from serving.batch.blocks import Checked, DeadLetter, Key, check
+from serving.batch.blocks import Checked, Key, check
 from serving.batch.output_shards import clear, commit, write_shard
 from serving.batch.readers import read_blocks
+from serving.dead_letters import DeadLetter
 
 Count = tuple[str, int]
 """What rows became, and how many."""

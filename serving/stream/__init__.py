@@ -1,1 +1,1 @@
-"""Answers to messages that keep coming: Pub/Sub in, Pub/Sub out, each message answered once."""
+"""Answers to messages that keep coming: of Pub/Sub or in files, each answered once."""

@@ -1,4 +1,4 @@
-"""Answers the messages of a subscription: `python -m serving.stream --help`."""
+"""Answers messages that keep coming: `python -m serving.stream --help`."""
 
 import sys
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,9 @@ import numpy as np
 from models.declaration import Category
 from models.features import FEATURES
 from models.names import PREDICTION, SERVING
-from models.request import Request
+from models.request import Request, RequestError
 from serving.answers import answers_of
-from serving.stream.messages import Message, Reply, answer, dead_letter
+from serving.stream.messages import Message, Reply, answer, dead_letter, parse
 
 if TYPE_CHECKING:  # It loads TensorFlow.
     from serving.versions.saved_model import SavedModel
@@ -32,6 +32,29 @@ class Asked:
     message: Message
     fields: dict[str, Any]
     request: Request
+
+
+def check_and_ask(
+    model: SavedModel, messages: Iterable[Message], most_bytes: int
+) -> tuple[list[Reply], list[Reply]]:
+    """Answers those of some messages that can be.
+
+    Args:
+        model: One version.
+        messages: As they came.
+        most_bytes: Longest message that is read.
+
+    Returns:
+        Answers, in the messages' order, and dead letters of the others.
+    """
+    asked, refused = [], []
+    for message in messages:
+        try:
+            asked.append(Asked(message, *parse(message, most_bytes)))
+        except RequestError as error:
+            refused.append(dead_letter(message, str(error)))
+    answers, failed = ask(model, asked)
+    return answers, refused + failed
 
 
 def ask(model: SavedModel, asked: Sequence[Asked]) -> tuple[list[Reply], list[Reply]]:

@@ -1,10 +1,10 @@
-"""What comes from Pub/Sub, what goes back, and which messages can't be answered."""
+"""What comes, what goes back, and which messages can't be answered."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.features import FEATURES
@@ -16,7 +16,7 @@ MOST_ATTRIBUTES, LONGEST_VALUE = 100, 1024
 
 @dataclass(frozen=True)
 class Message:
-    """A message as it was delivered.
+    """A message as it was delivered; a line of a file has an id and data alone.
 
     Attributes:
         id: By which it is answered once.
@@ -30,11 +30,11 @@ class Message:
 
     id: str
     data: bytes
-    attributes: Mapping[str, str]
-    ordering_key: str
-    published: str
-    attempts: int
-    ack_id: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    ordering_key: str = ""
+    published: str = ""
+    attempts: int = 1
+    ack_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,17 @@
-"""Takes messages, answers them with the version that is there, and has each answered once."""
+"""What a worker does, wherever its messages come from."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from models.request import RequestError
-from serving.stream.answered_ids import AnsweredIds
-from serving.stream.answering import Asked, ask
-from serving.stream.messages import dead_letter, parse
-from serving.stream.pubsub import PubSub
-from serving.versions.watcher import Watcher
+if TYPE_CHECKING:  # It loads TensorFlow.
+    from serving.versions.saved_model import SavedModel
+
+Tell = Callable[[str], None]
+"""Told what a user wants to know at once, as a line."""
 
 
 @dataclass(frozen=True)
@@ -34,53 +36,36 @@ class Counts:
         return self.answered + self.dead + self.repeated
 
 
-@dataclass(frozen=True)
-class Worker:
-    """Answers the messages of a subscription.
+class Worker(Protocol):
+    """Answers messages, each once."""
 
-    What is published is noted before it is acknowledged. A worker that dies between publishing and
-    noting leaves answers of which nobody knows: the next gives these again, with the same
-    `message_id`.
-
-    Attributes:
-        pubsub: Where messages come from.
-        answers: Topic of the answers.
-        dead_letters: Topic of the messages that are not answered.
-        watcher: The versions of the model.
-        ids: Those that were answered.
-        most_bytes: Longest message that is read.
-    """
-
-    pubsub: PubSub
-    answers: str
-    dead_letters: str
-    watcher: Watcher
-    ids: AnsweredIds
-    most_bytes: int
-
-    def turn(self, seconds: float) -> Counts:
-        """Answers the messages that wait.
+    def turn(self, model: SavedModel, seconds: float) -> Counts:
+        """Answers some of the messages that wait.
 
         Args:
-            seconds: How long to wait for some.
+            model: The version to answer with.
+            seconds: How long to wait for some, where none do.
+
+        Returns:
+            What became of them.
 
         Raises:
-            UserError: If subscription or topic are not there, or no version of the model.
+            UserError: If they can't be taken, or answers not be given.
         """
-        model = self.watcher.model()
-        messages = self.pubsub.pull(seconds)
-        known = self.ids.known([message.id for message in messages])
-        new = {message.id: message for message in messages if message.id not in known}
-        asked, dead = [], []
-        for message in new.values():
-            try:
-                asked.append(Asked(message, *parse(message, self.most_bytes)))
-            except RequestError as error:
-                dead.append(dead_letter(message, str(error)))
-        answered, failed = ask(model, asked)
-        dead += failed
-        self.pubsub.publish(self.answers, answered)
-        self.pubsub.publish(self.dead_letters, dead)
-        self.ids.add(new)
-        self.pubsub.acknowledge(messages)
-        return Counts(len(answered), len(dead), len(messages) - len(new))
+        ...
+
+
+class Source(Protocol):
+    """Where messages come from, and where what is answered goes."""
+
+    def worker(self, most_bytes: int, tell: Tell) -> AbstractContextManager[Worker]:
+        """A worker, for as long as it is wanted.
+
+        Args:
+            most_bytes: Longest message that it reads.
+            tell: Told what it leaves alone.
+
+        Raises:
+            UserError: If there is no such source.
+        """
+        ...

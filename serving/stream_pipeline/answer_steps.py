@@ -159,8 +159,7 @@ def _message(came: PubsubMessage, id_attribute: str | None) -> Message:
         attributes,
         came.ordering_key or "",
         came.publish_time.isoformat() if came.publish_time else "",
-        1,  # Runners acknowledge what they have taken over: no second delivery is counted.
-        "",
+        # Runners acknowledge what they have taken over: no second delivery is counted.
     )
 
 
@@ -202,7 +201,6 @@ def refused_row(failure: tuple[str, dict[str, Any], Any]) -> Reply:
     table, row, errors = failure
     fields = dict(row)
     told = {name: str(fields.pop(name, "")) for name in ("message_id", "publish_time")}
-    message = Message(
-        told["message_id"], json.dumps(fields).encode(), {}, "", told["publish_time"], 1, ""
-    )
+    data = json.dumps(fields).encode()
+    message = Message(told["message_id"], data, published=told["publish_time"])
     return dead_letter(message, f"It is answered, but {table} refuses the row: {errors}")

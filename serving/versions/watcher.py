@@ -152,6 +152,9 @@ class Watcher:
     def stop(self) -> None:
         """Ends the looking; a version that is being loaded is not waited for."""
         self._stop.set()
+        # Python's end would cut it short amid TensorFlow's code, which aborts the process.
+        if self._thread and self._loading is None:
+            self._thread.join()
 
     def look(self) -> None:
         """Looks at the folder once: loads, tries, switches and frees."""

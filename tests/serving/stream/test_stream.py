@@ -20,7 +20,9 @@ from small_model import expected, write_model
 
 from common.errors import UserError
 from models.names import PREDICTED
-from serving.stream.launch_stream import Counts, Stream, launch, main
+from serving.stream.launch_stream import Stream, launch, main
+from serving.stream.pubsub_worker import Subscription
+from serving.stream.worker import Counts
 
 PROJECT = Path(__file__).parents[3]
 
@@ -41,16 +43,15 @@ def pubsub(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emul
 
 
 @pytest.fixture
-def stream(tmp_path: Path) -> Stream:
+def source(tmp_path: Path) -> Subscription:
+    names = (subscription("asked"), topic("answers"), topic("dead"))
+    return Subscription(*names, tmp_path / "state" / "answered.sqlite", id_attribute="id")
+
+
+@pytest.fixture
+def stream(source: Subscription, tmp_path: Path) -> Stream:
     write_model(tmp_path / "pushed", 1, offset=0.1)
-    return Stream(
-        subscription("asked"),
-        topic("answers"),
-        topic("dead"),
-        str(tmp_path / "pushed"),
-        tmp_path / "state" / "answered.sqlite",
-        id_attribute="id",
-    )
+    return Stream(source, str(tmp_path / "pushed"))
 
 
 def take(stream: Stream, messages: int) -> Counts:
@@ -115,24 +116,26 @@ def test_a_message_with_all_attributes_that_there_may_be_is_answered(
     assert message.attributes["message_id"] == "full"
 
 
-def test_what_is_not_there_is_named(pubsub: Emulator, stream: Stream, tmp_path: Path, capsys):
+def test_what_is_not_there_is_named(
+    pubsub: Emulator, source: Subscription, stream: Stream, tmp_path: Path, capsys
+):
     flags = ["--answers", topic("answers"), "--dead-letters", topic("dead")]
-    flags += ["--state", str(stream.state), "--model-folder"]
+    flags += ["--state", str(source.state), "--model-folder"]
     lacking = ["--subscription", subscription("lacking")]
     assert main([*flags, stream.model_folder, *lacking]) == 1
     assert f"error: {subscription('lacking')} can't be read" in capsys.readouterr().err
-    assert main([*flags, f"{tmp_path}/none", "--subscription", stream.subscription]) == 1
+    assert main([*flags, f"{tmp_path}/none", "--subscription", source.name]) == 1
     assert "No version of the model is loaded." in capsys.readouterr().err
     pubsub.publish([asked("a", ROW)])
     with pytest.raises(UserError, match=r"Nothing can be published to .*/lacking"):
-        launch(replace(stream, answers=topic("lacking")))
+        launch(replace(stream, source=replace(source, answers=topic("lacking"))))
     assert pubsub.read("answers") == []
 
 
 @pytest.mark.slow
 @pytest.mark.cloud
 def test_twenty_thousand_messages_a_switch_and_a_kill(
-    pubsub: Emulator, stream: Stream, tmp_path: Path
+    pubsub: Emulator, source: Subscription, stream: Stream, tmp_path: Path
 ):
     """1% are bad, 1% are published twice; a version is pushed and a worker killed in between."""
     kinds = list(BAD)
@@ -145,9 +148,9 @@ def test_twenty_thousand_messages_a_switch_and_a_kill(
         else:
             messages.append(asked(f"{i}", ROW | {"key": i}))
     pubsub.publish(messages[:10_000])
-    flags = ["--subscription", stream.subscription, "--answers", stream.answers]
-    flags += ["--dead-letters", stream.dead_letters, "--model-folder", stream.model_folder]
-    flags += ["--state", str(stream.state), "--id-attribute", "id", "--poll-seconds", "0.2"]
+    flags = ["--subscription", source.name, "--answers", source.answers]
+    flags += ["--dead-letters", source.dead_letters, "--model-folder", stream.model_folder]
+    flags += ["--state", str(source.state), "--id-attribute", "id", "--poll-seconds", "0.2"]
 
     def worker(*more: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "serving.stream", *flags, *more]

@@ -10,6 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 from checkout import Project
+from google import pubsub_v1
+from pubsub import Emulator, subscription, topic
 from served_rows import wait_until_ready
 from starlette.testclient import TestClient
 
@@ -20,6 +22,9 @@ from models.request import parse_request
 from pipeline.local.predict import predict
 from serving.server.application import create_application
 from serving.server.server_settings import ServerSettings
+from serving.stream.folder_worker import Folders
+from serving.stream.launch_stream import Stream, launch
+from serving.stream.pubsub_worker import Subscription
 from serving.versions.push_folder import versions
 
 Row = Mapping[str, Any]
@@ -42,6 +47,16 @@ def row_of(example: bytes) -> Row:
         elif not isinstance(feature, Category) and values[feature.name].float_list.value:
             row[feature.name] = values[feature.name].float_list.value[0]
     return row
+
+
+def write_rows(file: Path, examples: list[bytes]) -> None:
+    """Examples as JSON lines, as a caller would write them."""
+    file.write_text("".join(json.dumps(row_of(example)) + "\n" for example in examples))
+
+
+def read_answers(file: Path) -> list[float]:
+    """The predictions in a file of JSON lines."""
+    return [json.loads(line)[PREDICTED] for line in file.read_text().splitlines()]
 
 
 def as_the_evaluator(folder: Path, examples: list[bytes]) -> list[float]:
@@ -88,10 +103,32 @@ def by_protocol(folder: Path, examples: list[bytes]) -> Iterator[tuple[str, list
 def by_command(project: Project, folder: Path, examples: list[bytes]) -> list[float]:
     """What `predict` answers to a file of rows, in their order."""
     asked, answered = folder / "asked.jsonl", folder / "answered.jsonl"
-    asked.write_text("".join(json.dumps(row_of(example)) + "\n" for example in examples))
+    write_rows(asked, examples)
     ended = project.run("predict", "--input", str(asked), "--output", str(answered))
     assert ended.status == 0, ended.out + ended.err
-    return [json.loads(line)[PREDICTED] for line in answered.read_text().splitlines()]
+    return read_answers(answered)
+
+
+def by_stream(folder: Path, place: Path, examples: list[bytes]) -> list[float]:
+    """What the stream answers to a file of rows that appears in a folder, in their order."""
+    source = Folders(place / "asked", place / "answers")
+    source.input.mkdir()
+    write_rows(source.input / "rows.jsonl", examples)
+    launch(Stream(source, str(folder), most_messages=len(examples)))
+    return read_answers(source.output / "rows.jsonl")
+
+
+def by_pubsub(
+    folder: Path, place: Path, emulator: Emulator, examples: list[bytes]
+) -> dict[int, float]:
+    """What the stream answers to messages of Pub/Sub, by the place of the row."""
+    rows = [json.dumps(row_of(row) | {"place": i}).encode() for i, row in enumerate(examples)]
+    emulator.publish([pubsub_v1.PubsubMessage(data=row) for row in rows])
+    names = (subscription("asked"), topic("answers"), topic("dead"))
+    source = Subscription(*names, place / "answered.sqlite")
+    launch(Stream(source, str(folder), most_messages=len(examples)))
+    answers = [json.loads(message.data) for message in emulator.read("answers")]
+    return {answer["place"]: answer[PREDICTED] for answer in answers}
 
 
 def by_request(folder: Path, examples: list[bytes]) -> list[float]:

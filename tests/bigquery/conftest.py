@@ -18,6 +18,7 @@ if not PYTHON:
     collect_ignore = [
         "test_init_from_bigquery.py",
         "test_dialect_on_emulator.py",
+        "test_batch_on_emulator.py",
         "test_gaps_on_emulator.py",
         "test_stock_executor.py",
     ]

@@ -122,7 +122,7 @@ def by_pubsub(
     folder: Path, place: Path, emulator: Emulator, examples: list[bytes]
 ) -> dict[int, float]:
     """What the stream answers to messages of Pub/Sub, by the place of the row."""
-    rows = [json.dumps(row_of(row) | {"place": i}).encode() for i, row in enumerate(examples)]
+    rows = [json.dumps({**row_of(row), "place": i}).encode() for i, row in enumerate(examples)]
     emulator.publish([pubsub_v1.PubsubMessage(data=row) for row in rows])
     names = (subscription("asked"), topic("answers"), topic("dead"))
     source = Subscription(*names, place / "answered.sqlite")

@@ -182,7 +182,7 @@ class Bench:
 
     def workers(self) -> Iterator[Row]:
         """One training by one, two and four processes of this machine."""
-        from benchmarks.trainings import step_milliseconds, train
+        from benchmarks.trainings import BATCH_ROWS, step_milliseconds, train
 
         root = self._folder / "sharded"
         self._local_run(root, "--shards", "4", "--to", "Transform")
@@ -191,11 +191,11 @@ class Bench:
             done = train(root, self._folder / f"by-{count}", 600, 100, workers=count)
             rows = ", ".join(f"{worker.rows:,}" for worker in done.workers)
             name = f"{count} processes, reading {rows} rows"
-            rmse, time = done.best.val_rmse, step_milliseconds(done)
+            rmse, times = done.best.val_rmse, [step_milliseconds(t) for t in (done, alone)]
             yield Row(f"RMSE by {name}, {LABEL.unit}", ".4f", rmse, "one", alone.best.val_rmse)
-            yield Row(
-                f"a step of {count} processes, ms", ".2f", time, "one", step_milliseconds(alone)
-            )
+            yield Row(f"a step of {count} processes, ms", ".2f", times[0], "one", times[1])
+            rates = [1000 * BATCH_ROWS / time for time in times]
+            yield Row(f"examples/s of {count} processes", ",.0f", rates[0], "one", rates[1])
 
     def tuning(self) -> Iterator[Row]:
         """Four trials of as many steps as a training has, two at a time; then the best of them."""

@@ -21,6 +21,9 @@ from models.history import History, read
 from models.task import Training
 from pipeline.settings import ROOT
 
+BATCH_ROWS = 512
+"""Of all processes together, in a step."""
+
 
 def train(
     root: Path, folder: Path, steps: int, interval: int, base: Path | None = None, workers: int = 1
@@ -70,7 +73,7 @@ def _arguments(root: Path, folder: Path, steps: int, interval: int) -> dict[str,
     (examples,) = root.glob("pipeline/BigQueryExampleGen/examples/*")
     (graph,) = root.glob("pipeline/Transform/transform_graph/*")
     training = Training(
-        batch_size=512,
+        batch_size=BATCH_ROWS,
         checkpoint_interval=interval,
         checkpoint_root=str(folder / "checkpoints"),
         cache_examples=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import socket
@@ -21,7 +20,6 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Route,
-    sync_playwright,
 )
 from served_rows import ROW
 from small_model import REFERENCE, WIDTHS, expected
@@ -31,7 +29,6 @@ from models.features import FEATURES, LABEL
 from serving.server.application import create_application
 from serving.server.server_settings import ServerSettings
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
 NUMBER = next(f for f in FEATURES if isinstance(f, Number))
@@ -57,23 +54,6 @@ def address(models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        reason = f"no browser on the PATH: looked for {', '.join(NAMES)}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    # Chromium's sandbox does not work for root, as which tests run in containers; it opens only
-    # pages that these tests serve.
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=flags)
-        yield launched
-        launched.close()
 
 
 @dataclass

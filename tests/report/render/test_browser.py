@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import example_facts
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route
 
 from report.render.page import render, render_comparison
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
 LIGHT, DARK = "rgb(252, 251, 248)", "rgb(18, 23, 29)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        reason = f"no browser on the PATH: looked for {', '.join(NAMES)}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    # Chromium's sandbox does not work for root, as which tests run in containers; it opens only
-    # pages that these tests made.
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=flags)
-        yield launched
-        launched.close()
 
 
 @dataclass

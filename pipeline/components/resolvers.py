@@ -32,9 +32,12 @@ class ServableModelStrategy(tfx.dsl.experimental.LatestBlessedModelStrategy):
         Returns:
             The same keys, with one artifact each or none.
         """
-        left_out = (_pushed(store) - _served(store)) | _refused(store)
+        left_out = self._left_out(store, [model.id for model in input_dict["model"]])
         models = [model for model in input_dict["model"] if model.id not in left_out]
         return super().resolve_artifacts(store, input_dict | {"model": models})
+
+    def _left_out(self, store: mlmd.MetadataStore, models: list[int]) -> set[int]:
+        return (_pushed(store) - _served(store)) | _refused(store)
 
 
 class OtherPushedModelStrategy(ServableModelStrategy):
@@ -45,22 +48,9 @@ class OtherPushedModelStrategy(ServableModelStrategy):
     Resolver must run after the Trainer.
     """
 
-    def resolve_artifacts(
-        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
-    ) -> dict[str, list[types.Artifact]] | None:
-        """Resolves a model and its blessing; empty lists where there is none.
-
-        Args:
-            store: The metadata store.
-            input_dict: All models under `model`, all blessings under `model_blessing`.
-
-        Returns:
-            The same keys, with one artifact each or none.
-        """
-        models = input_dict["model"]
-        others = _served(store) - {_last_output(store, [model.id for model in models])}
-        models = [model for model in models if model.id in others]
-        return super().resolve_artifacts(store, input_dict | {"model": models})
+    def _left_out(self, store: mlmd.MetadataStore, models: list[int]) -> set[int]:
+        others = _served(store) - {_last_output(store, models)}
+        return super()._left_out(store, models) | (set(models) - others)
 
 
 class LatestOrNoneStrategy(tfx.dsl.experimental.LatestArtifactStrategy):

@@ -28,7 +28,7 @@ from report.runs.run_records import RunRecords
 
 PARTS = (
     *("run", "quality", "ingestion", "reading"),
-    *("training", "warm", "workers", "tuning", "serving", "batch", "watch", "million"),
+    *("training", "warm", "workers", "tuning", "serving", "batch", "stream", "watch", "million"),
 )
 
 MANY_STEPS = 20_000
@@ -245,6 +245,22 @@ class Bench:
         yield Row("batch, rows/s", ",.0f", found.rate, "the model as SQL, in DuckDB", found.as_sql)
         less, more = (found.peak_bytes[rows] / 1e9 for rows in (ROWS, MORE))
         yield Row(f"peak of {MORE:,} rows, GB", ".2f", more, f"{ROWS:,} rows", less)
+
+    def stream(self) -> Iterator[Row]:
+        """The stream of the pushed model on Pub/Sub's emulator, against an echo without a model."""
+        from pubsub import LACKING, emulator_program
+
+        from benchmarks.stream import measure
+
+        if emulator_program() is None:
+            yield Row(f"stream: {LACKING}", ".0f", float("nan"))
+            return
+        _ = self._our_run  # Pushes the model.
+        ours, echo = measure(self._ours / "serving" / TABLE.pipeline, self._folder / "stream")
+        limit = "an echo without a model"
+        yield Row("stream, messages/s", ",.0f", ours.rate, limit, echo.rate)
+        yield Row("publish to answer, ms, p50", ".1f", ours.latency.p50, limit, echo.latency.p50)
+        yield Row("publish to answer, ms, p99", ".1f", ours.latency.p99, limit, echo.latency.p99)
 
     def watch(self) -> Iterator[Row]:
         """The watch on a log of requests of the pushed model."""

@@ -80,8 +80,8 @@ def measure(version: Path, folder: Path) -> Served:
         asked,
         {clients: len(taken) / SECONDS for clients, taken in loads.items()},
         resident,
-        _latency(steady),
-        _latency(switching),
+        latency(steady),
+        latency(switching),
     )
 
 
@@ -91,7 +91,7 @@ def _floor(version: Path, rows: int) -> Latency:
 
     signature = SavedModel(str(version), 1).signatures[SERVING]
     columns = from_rows([dict(EXAMPLE_REQUEST)] * rows)
-    return _latency(_timed(lambda: signature(columns), 2000 if rows == 1 else 200))
+    return latency(_timed(lambda: signature(columns), 2000 if rows == 1 else 200))
 
 
 def _one_client(port: int, rows: int) -> Latency:
@@ -108,7 +108,7 @@ def _one_client(port: int, rows: int) -> Latency:
                 head += answers.readline()
             answers.read(_body_length(head))
 
-        return _latency(_timed(ask, 2000 if rows == 1 else 200))
+        return latency(_timed(ask, 2000 if rows == 1 else 200))
 
 
 def _timed(action: Any, times: int) -> list[float]:
@@ -188,6 +188,7 @@ def _body_length(head: bytes) -> int:
     return int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
 
 
-def _latency(taken: Sequence[float]) -> Latency:
+def latency(taken: Sequence[float]) -> Latency:
+    """Of requests that took so many seconds."""
     p50, p99 = np.percentile(taken, [50, 99]) * 1000
     return Latency(float(p50), float(p99))

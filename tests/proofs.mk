@@ -30,7 +30,7 @@ soak: $(INSTALLED) ## Ask a server for ten minutes while versions come, go and a
 	@PYTHONPATH=.:tests/support $(PY) tests/serving/soak.py $(ARGS)
 
 bench: $(INSTALLED) ## Compare speed and quality with the stock way and with the physical limit
-	@$(PY) -m benchmarks.compare $(ARGS)
+	@PYTHONPATH=.:tests/support $(PY) -m benchmarks.compare $(ARGS)
 
 notebook: $(INSTALLED) ## Explore the data and the last run, at http://localhost:8888
 	.venv/bin/jupyter lab --ip localhost $(if $(filter 0,$(shell id -u)),--allow-root) \

@@ -20,6 +20,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 
 PROGRAM = "pubsub-emulator/bin/cloud-pubsub-emulator"
 PLACES = ("/usr/lib/google-cloud-sdk/platform", "/usr/share/google-cloud-sdk/platform")
+LACKING = "no Pub/Sub emulator: install google-cloud-cli-pubsub-emulator, or with gcloud"
 NAMES = ("asked", "answers", "dead")
 
 
@@ -97,6 +98,13 @@ class Emulator:
         return pulled.received_messages
 
 
+def emulator_program() -> str | None:
+    """The emulator's program, if it can be run here."""
+    paths = (shutil.which(PROGRAM.rpartition("/")[2]), *(f"{place}/{PROGRAM}" for place in PLACES))
+    program = next((path for path in paths if path and Path(path).exists()), None)
+    return program if shutil.which("java") else None
+
+
 @contextmanager
 def emulated(folder: Path) -> Iterator[Emulator]:
     """Runs the emulator; a test is skipped where it is not installed, unless in CI.
@@ -104,13 +112,11 @@ def emulated(folder: Path) -> Iterator[Emulator]:
     Args:
         folder: Gets its log.
     """
-    paths = (shutil.which(PROGRAM.rpartition("/")[2]), *(f"{place}/{PROGRAM}" for place in PLACES))
-    program = next((path for path in paths if path and Path(path).exists()), None)
-    if program is None or shutil.which("java") is None:
-        reason = "no Pub/Sub emulator: install google-cloud-cli-pubsub-emulator, or with gcloud"
+    program = emulator_program()
+    if program is None:
         if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+            pytest.fail(LACKING)
+        pytest.skip(LACKING)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -31,6 +31,15 @@ def judge_served(watched: Watched, wording: Wording) -> str:
     return " ".join(said)
 
 
+def describe_requests(watched: Watched) -> str:
+    """What was asked, in a few words."""
+    days = f"from {watched.first} to {watched.last}"
+    if watched.first == watched.last:
+        days = f"of {watched.first}"
+    versions = " and ".join(str(period.version) for period in watched.versions)
+    return f"{watched.rows:,} rows {days}, answered by version {versions}"
+
+
 def describe_truth(truth: Truth, wording: Wording) -> str:
     """Says whether the model would be blessed today, by the labels that have come."""
     overall = truth.overall

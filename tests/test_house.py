@@ -130,6 +130,7 @@ def test_a_name_of_a_module_has_one_meaning():
         "release",
         "stream",
         "batch",
+        "watch",
         "data_quality",
         "residuals",
         "slice_metrics",

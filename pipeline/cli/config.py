@@ -294,7 +294,7 @@ def _check_subcommand(command: str, arguments: Sequence[str], kind: type[BaseMod
     there = f"Name one of {', '.join(names)}."
     word = next((a for a in arguments if not a.startswith("-")), None)
     if word is None:
-        raise SettingsError(f"It is not said what to do with {command}s.", there)
+        raise SettingsError(f"It is not said what {command} is to do.", there)
     if word not in names:
         raise _unknown("command", f"'{command} {word}'", [f"{command} {n}" for n in names], there)
 

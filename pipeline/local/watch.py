@@ -22,7 +22,13 @@ from pipeline.local.run import check_files
 from pipeline.local.run import run as run_pipeline
 from pipeline.settings import ROOT, LocalSettings
 from report.runs.run_records import PastRun, RunRecords
-from report.served_verdict import describe_estimate, describe_record, describe_truth, judge_served
+from report.served_verdict import (
+    describe_estimate,
+    describe_record,
+    describe_requests,
+    describe_truth,
+    judge_served,
+)
 from report.wording import declared_wording
 from serving.watch.log_files import find_files
 from serving.watch.watched import MIN_ROWS, Watched, gathered
@@ -313,15 +319,6 @@ def tell(
 def _more(count: int) -> str:
     """In how many periods the same was found, a sentence; nothing if in one."""
     return f" So in {count} periods." if count > 1 else ""
-
-
-def describe_requests(watched: Watched) -> str:
-    """What was asked, in a few words."""
-    days = f"from {watched.first} to {watched.last}"
-    if watched.first == watched.last:
-        days = f"of {watched.first}"
-    versions = " and ".join(str(period.version) for period in watched.versions)
-    return f"{watched.rows:,} rows {days}, answered by version {versions}"
 
 
 def _named(name: str, told: list[str]) -> list[tuple[str, str]]:

@@ -135,7 +135,7 @@ class Containers:
     def tell_run(
         self, states: Mapping[str, State], made: Mapping[str, Outputs], failure: TaskFailed | None
     ) -> Json:
-        """Has Vertex AI know how the tasks ended, as it does when an exit handler runs.
+        """Has Vertex AI know how the tasks ended, as it does at the end, and for an exit handler.
 
         Args:
             states: Of the tasks that ended well.
@@ -153,7 +153,7 @@ class Containers:
         if failure:
             status["error"] = {"code": 9, "message": f"it {failure.how}"}
             details.append({"taskName": failure.task, "state": "FAILED", "error": status["error"]})
-        name = self._vertex.add_run(self._run_id, details)
+        name = self._vertex.add_run(self._run_id, self._written.name, details)
         return {**status, "pipelineJobResourceName": name, "pipelineTaskName": "tfx-dag"}
 
     def _launch(self, task: Task, container: ContainerSpec, executor_input: Json) -> None:

@@ -26,7 +26,8 @@ class Rehearsed:
         evaluation: Folder of the Evaluator's results, on this machine.
         replay: Folder of what came of the replay, on this machine.
         pushed: Folder of the pushed model, on this machine; None if none was pushed.
-        page: The report, on this machine.
+        page: The report, or the page of a watch, on this machine.
+        drifted: Whether a watch found what is asked to be not as learned; None without a watch.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Rehearsed:
     replay: Path | None = None
     pushed: Path | None = None
     page: Path | None = None
+    drifted: bool | None = None
 
 
 def conclude(
@@ -72,6 +74,8 @@ def conclude(
                 outcome.pushed = _folder(artifact, buckets, deployed)
             elif artifact.title == "system.HTML":
                 outcome.page = buckets.path(artifact.uri)
+                if (drifted := artifact.metadata.get("drifted")) is not None:
+                    outcome.drifted = bool(drifted)
 
 
 def _folder(

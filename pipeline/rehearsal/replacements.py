@@ -85,7 +85,7 @@ REPLACED = (
         lambda job: BIGQUERY_PUSHER in json.dumps(job),
     ),
     Replacement(
-        "the webhook that is told the end",
+        "the webhook that is told",
         "nobody: what it would be told is kept in requests.jsonl",
         lambda job: bool(list(_webhooks(job))),
     ),
@@ -130,6 +130,8 @@ def replaced(job: Json, source: str, setup_file: Path) -> dict[str, Any]:
 
 def talks_to_google(parameters: Json) -> bool:
     """Whether a task with these parameters makes requests to Vertex AI, or pushes to BigQuery."""
+    if "parent" in parameters:  # Project and region, for a task that asks for runs.
+        return True
     config = json.loads(parameters.get("custom_config") or "null")
     if not isinstance(config, dict):
         return False
@@ -187,10 +189,10 @@ def _containers(job: Json) -> Iterator[dict[str, Any]]:
 
 
 def _webhooks(job: Json) -> Iterator[dict[str, Any]]:
-    """The values of exit handlers' parameters of that name."""
-    for task in job["pipelineSpec"]["root"]["dag"]["tasks"].values():
+    """The values of tasks' parameters of that name, where one is named."""
+    for task in all_tasks(job["pipelineSpec"]).values():
         parameter = task.get("inputs", {}).get("parameters", {}).get("webhook")
-        if "triggerPolicy" in task and parameter:
+        if parameter and parameter["runtimeValue"]["constant"]:
             yield parameter["runtimeValue"]
 
 

@@ -74,6 +74,7 @@ def rehearse(
             observed(observer, ENVIRONMENT, lambda: (_made(environment), None))
             try:
                 runner.run(outcome)
+                containers.tell_run(outcome.states, runner.outputs, None)
             finally:
                 processes.stop()
         conclude(outcome, compiled, runner.outputs, buckets, vertex.folder_of)

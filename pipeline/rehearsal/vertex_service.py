@@ -1,8 +1,8 @@
 """Answers on loopback what tasks ask of Vertex AI, and the Pusher of BigQuery.
 
-Only what the Trainer, the Tuner, the Pusher, `release` and our exit handler ask for; the rest is
-answered with 501, which their clients turn into an error that stops the rehearsal. It is also the
-webhook that is told how the run ended.
+Only what the Trainer, the Tuner, the Pusher, `release`, the watch and our exit handler ask for; the
+rest is answered with 501, which their clients turn into an error that stops the rehearsal. It is
+also the webhook that is told.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from werkzeug import Request
 
+from common.files import write_atomically
 from pipeline.rehearsal.bigquery_models import BigQueryModels
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.custom_job import TrainingJob
@@ -23,6 +24,9 @@ from pipeline.rehearsal.json_server import Answer, JsonServer
 from pipeline.rehearsal.model_registry import NAME, Body, ModelRegistry, RefusedError, Route
 from pipeline.rehearsal.processes import Processes
 from pipeline.rehearsal.tuning_job import TuningJob
+
+_RUN = "run.json"
+"""File of a rehearsal's logs with its run, as Vertex AI tells of it."""
 
 
 class Vertex:
@@ -58,6 +62,8 @@ class Vertex:
             ("GET", rf"({NAME}/(?:custom|hyperparameterTuning)Jobs/\d+)", self._get_job),
             ("GET", rf"({NAME}/hyperparameterTuningJobs)", self._list_jobs),
             ("GET", rf"({NAME}/pipelineJobs/[\w-]+)", self._get_run),
+            ("GET", rf"{NAME}/pipelineJobs", self._list_runs),
+            ("POST", rf"({NAME}/pipelineJobs)", self._create_run),
             *self.registry.routes,
             *self.imported.routes,
         ]
@@ -80,11 +86,12 @@ class Vertex:
         """Where an exit handler posts; as with all webhooks, whoever knows it may."""
         return f"{self._server.url}/webhook/{self._token}"
 
-    def add_run(self, run_id: str, task_details: list[Body]) -> str:
-        """Lets a run be asked about.
+    def add_run(self, run_id: str, pipeline: str, task_details: list[Body]) -> str:
+        """Lets a run be asked about, also in later rehearsals.
 
         Args:
             run_id: Its id.
+            pipeline: Name of its pipeline.
             task_details: How its tasks stand, as Vertex AI tells it.
 
         Returns:
@@ -93,7 +100,9 @@ class Vertex:
         name = f"projects/1/locations/us-central1/pipelineJobs/{run_id}"
         details = {"taskDetails": task_details}
         state = "PIPELINE_STATE_RUNNING"  # As long as the exit handler is.
-        self._runs[name] = {"name": name, "state": state, "jobDetail": details}
+        run = {"name": name, "displayName": pipeline, "state": state, "jobDetail": details}
+        self._runs[name] = run
+        write_atomically(self._logs / _RUN, json.dumps(run))
         return name
 
     def folder_of(self, pushed: str) -> Path | None:
@@ -164,3 +173,16 @@ class Vertex:
         if name not in self._runs:
             raise RefusedError(404, f"there is no {name}")
         return self._runs[name]
+
+    def _list_runs(self, groups: tuple[str, ...], body: Body, query: Mapping[str, str]) -> Body:
+        """The runs that were rehearsed, the newest first; containers know folders for buckets."""
+        asked = re.fullmatch(r'display_name="([\w-]+)"', query["filter"])
+        if not asked:
+            raise RefusedError(501, f"a list by {query['filter']} is not rehearsed")
+        files = sorted(self._logs.parent.glob(f"*/{_RUN}"), reverse=True)
+        runs = [json.loads(self._buckets.local(file.read_text("utf-8"))) for file in files]
+        return {"pipelineJobs": [run for run in runs if run["displayName"] == asked[1]]}
+
+    def _create_run(self, groups: tuple[str, ...], body: Body, query: Mapping[str, str]) -> Body:
+        """Takes a run, and lets it be: what it would be is kept in requests.jsonl."""
+        return {**body, "name": f"{groups[0]}/{query['pipelineJobId']}"}

@@ -15,6 +15,7 @@ COMMANDS = {
     "submit": options.Submit,
     "schedule": options.Schedule,
     "release": options.Release,
+    "watch": options.Watch,
     "batch": options.Batch,
     "stream": options.Stream,
 }

@@ -74,8 +74,8 @@ def follow(
         console: Where to show it.
 
     Returns:
-        0 if the run succeeded, 3 if its model was not blessed; 130 after Ctrl-C, which ends the
-        following and not the run.
+        0 if the run succeeded, 3 if its model was not blessed, 4 if a watch found what is asked not
+        to be as learned; 130 after Ctrl-C, which ends the following and not the run.
 
     Raises:
         UserError: If the run failed or was cancelled.
@@ -97,8 +97,12 @@ def follow(
         blessed = run_details.blessed(details)
         verdict = {None: "", True: " The model is blessed.", False: " The model is not blessed."}
         console.print(f"\nThe run succeeded after {minutes:,.0f} minutes.{verdict[blessed]}")
+        if (drifted := run_details.drifted(details)) is not None:
+            console.print(f"  {run_details.verdict(details)}", soft_wrap=True, markup=False)
         if page := run_details.report_page(details):
             console.print(f"  Report: {page}", soft_wrap=True, markup=False)
+        if drifted:
+            return Exit.DRIFTED
         return Exit.NOT_BLESSED if blessed is False else Exit.DONE
     raise _outcome(settings, job_id, job)
 

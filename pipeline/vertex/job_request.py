@@ -16,7 +16,7 @@ from data.query import render_splits
 from data.table import TABLE
 from pipeline.caching import code_fingerprint
 from pipeline.settings import ROOT
-from pipeline.vertex.compile import compile_job
+from pipeline.vertex.compile import Job, compile_job
 from pipeline.vertex.vertex_settings import VertexSettings
 
 CODE = (
@@ -44,10 +44,13 @@ def create_request(settings: VertexSettings, table_state: str = "") -> CreatePip
     Raises:
         UserError: If the schema file holds none.
     """
+    return request_for(settings, pipeline_job(settings, table_state))
+
+
+def request_for(settings: VertexSettings, job: PipelineJob) -> CreatePipelineJobRequest:
+    """What starts a run of a compiled pipeline, with a job id that no other has."""
     return CreatePipelineJobRequest(
-        parent=settings.parent,
-        pipeline_job=pipeline_job(settings, table_state),
-        pipeline_job_id=new_id(),
+        parent=settings.parent, pipeline_job=job, pipeline_job_id=new_id()
     )
 
 
@@ -64,7 +67,11 @@ def pipeline_job(settings: VertexSettings, table_state: str = "") -> PipelineJob
     Raises:
         UserError: If the schema file holds none.
     """
-    compiled = compile_job(settings, table_state)
+    return to_pipeline_job(settings, compile_job(settings, table_state))
+
+
+def to_pipeline_job(settings: VertexSettings, compiled: Job) -> PipelineJob:
+    """A compiled pipeline, with who runs it and the labels."""
     job: dict[str, Any] = {
         "displayName": compiled["displayName"],
         "pipelineSpec": compiled["pipelineSpec"],

@@ -19,6 +19,7 @@ from pipeline.vertex.resource_names import (
     TimeZone,
     Topic,
 )
+from serving.watch.watched import MIN_ROWS
 
 
 class Check(BaseModel):
@@ -138,6 +139,59 @@ class Release(BaseModel):
     status: CliSubCommand[ReleaseStatus]
     promote: CliSubCommand[Promote]
     rollback: CliSubCommand[RollBack]
+
+
+class WatchOptions(BaseModel):
+    """What a watch looks at, and what it does if that is not as learned."""
+
+    log: Folder = Field(description="gs:// folder of a server's log of requests")
+    days: int = Field(7, ge=1, le=366, description="days to look at, up to today in UTC")
+    min_rows: int = Field(
+        MIN_ROWS, ge=2, description="rows of a day below which it is shown but not judged"
+    )
+    retrain: bool = Field(
+        False,
+        description="if it is not well, start the pipeline with --warm-start, once for each "
+        "version",
+    )
+
+
+class CompileWatch(WatchOptions):
+    """Write the pipeline spec of the watch."""
+
+    output: SpecFile = Field(
+        Path("watch.json"), description=Compile.model_fields["output"].description
+    )
+
+
+class SubmitWatch(WatchOptions):
+    """Start a watch on Vertex AI."""
+
+    wait: bool = Field(False, description=Submit.model_fields["wait"].description)
+    dry_run: bool = Field(False, description=Submit.model_fields["dry_run"].description)
+    every: float = Field(
+        10.0, ge=0.01, le=3600, description=Submit.model_fields["every"].description
+    )
+
+
+class ScheduleWatch(CreateSchedule, WatchOptions):
+    """Watch again and again; the command schedule lists, pauses and deletes it."""
+
+
+class RehearseWatch(WatchOptions):
+    """Run the compiled watch on this machine, on the model that was rehearsed last."""
+
+    requests: Path = Field(description="folder of a server's log that stands in for the bucket's")
+    root: Path = Field(Path("rehearsal"), description=Rehearse.model_fields["root"].description)
+
+
+class Watch(BaseModel):
+    """Compare what is asked with what was learned: compile, rehearse, submit or schedule that."""
+
+    compile: CliSubCommand[CompileWatch]
+    rehearse: CliSubCommand[RehearseWatch]
+    submit: CliSubCommand[SubmitWatch]
+    schedule: CliSubCommand[ScheduleWatch]
 
 
 class Batch(BaseModel):

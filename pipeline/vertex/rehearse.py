@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from rich.console import Console
 from rich.text import Text
 
@@ -35,16 +38,9 @@ def run(settings: VertexSettings, options: Rehearse, console: Console) -> int:
         TaskFailed: If a task failed.
     """
     console.print(Text(TABLE.pipeline, "bold").append(f" rehearsal on {options.source}", "none"))
-    interrupts = Interrupts(lambda: _stopped(console, progress), Exit.INTERRUPTED)
-    progress = Progress(console, lambda: interrupts.came)
-    try:
-        with interrupts, progress:
-            progress.loading()
-            outcome = _rehearsed(settings, options, console, progress)
-    except (KeyboardInterrupt, UserError):
-        if interrupts.came:
-            return _stopped(console, progress)
-        raise
+    outcome = attend(console, lambda progress: _rehearsed(settings, options, console, progress))
+    if outcome is None:
+        return Exit.INTERRUPTED
     _show(console, outcome)
     if outcome.pushed and settings.push_to == "endpoint" and settings.endpoint_traffic:
         from pipeline.rehearsal.release_drill import drill
@@ -53,6 +49,32 @@ def run(settings: VertexSettings, options: Rehearse, console: Console) -> int:
         steps = drill(options.root.resolve(), outcome.logs, place(settings))
         show_places(console, {"Release": "; ".join(steps)})
     return Exit.NOT_BLESSED if outcome.blessed is False else Exit.DONE
+
+
+def attend(console: Console, rehearsal: Callable[[Progress], Rehearsed]) -> Rehearsed | None:
+    """Shows how a rehearsal goes.
+
+    Args:
+        console: Where to show it.
+        rehearsal: Rehearses, and tells how it goes.
+
+    Returns:
+        What came of it; None if it was stopped.
+
+    Raises:
+        UserError: As the rehearsal does.
+    """
+    interrupts = Interrupts(lambda: _stopped(console, progress), Exit.INTERRUPTED)
+    progress = Progress(console, lambda: interrupts.came)
+    try:
+        with interrupts, progress:
+            progress.loading()
+            return rehearsal(progress)
+    except (KeyboardInterrupt, UserError):
+        if interrupts.came:
+            _stopped(console, progress)
+            return None
+        raise
 
 
 def _rehearsed(
@@ -65,9 +87,7 @@ def _rehearsed(
     source = str(TABLE.sample) if options.source == SAMPLE else options.source
     # As `submit` asks BigQuery.
     job = compile_job(settings, f"rehearsed on rows {open_source(source).fingerprint()[:16]}")
-    console.print(Text("Here, these are replaced:", "dim"))
-    for each in replacements(job):
-        console.print(Text(f"  {each.service}: ").append(each.stand_in, "dim"), soft_wrap=True)
+    show_replacements(job, console)
     return rehearse(
         job,
         options.root,
@@ -76,6 +96,13 @@ def _rehearsed(
         from_task=options.from_,
         uploads={schema_uri(settings): settings.schema_file},
     )
+
+
+def show_replacements(job: Mapping[str, Any], console: Console) -> None:
+    """Tells what is other than on Vertex AI."""
+    console.print(Text("Here, these are replaced:", "dim"))
+    for each in replacements(job):
+        console.print(Text(f"  {each.service}: ").append(each.stand_in, "dim"), soft_wrap=True)
 
 
 def _stopped(console: Console, progress: Progress) -> Exit:

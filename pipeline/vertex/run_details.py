@@ -11,6 +11,12 @@ CONSOLE = "https://console.cloud.google.com"
 FILES = "https://storage.cloud.google.com"
 """Where a browser that is logged in sees objects of Cloud Storage."""
 
+WATCH = "Watch"
+"""The task that watches what is asked."""
+
+DRIFTED = "drifted"
+"""Property of its page: 1 if what is asked is not as learned, else 0."""
+
 Details = Iterable[PipelineTaskDetail]
 
 
@@ -26,9 +32,16 @@ def blessed(details: Details) -> bool | None:
     return None if answers[0] is None else 0 not in answers
 
 
+def drifted(details: Details) -> bool | None:
+    """Whether a watch found what is asked to be not as learned; None if the run is no watch."""
+    answer = _property(list(details), WATCH, DRIFTED)
+    return None if answer is None else bool(answer)
+
+
 def verdict(details: Details) -> str | None:
-    """The sentence that the report begins with."""
-    return _property(details, "Report", "verdict")
+    """The sentence that the report begins with, or the page of a watch."""
+    details = list(details)
+    return _property(details, "Report", "verdict") or _property(details, WATCH, "verdict")
 
 
 def pushed_to(details: Details) -> str | None:
@@ -36,11 +49,31 @@ def pushed_to(details: Details) -> str | None:
     return _property(details, "Pusher", "pushed_destination")
 
 
-def report_page(details: Details) -> str | None:
-    """Where a browser finds the report."""
-    for page in _artifacts(details, "Report"):
-        return page.uri.replace("gs://", f"{FILES}/", 1)
+def pushed_version(details: Details) -> int | None:
+    """Number of the version that was pushed; None if none was, or it has no number."""
+    number = str(_property(details, "Pusher", "pushed_version") or "")
+    return int(number) if number.isdigit() else None
+
+
+def folder(details: Details, task_name: str, output: str) -> str | None:
+    """Where an output of a task is."""
+    for task in details:
+        if task.task_name == task_name and output in task.outputs:
+            for artifact in task.outputs[output].artifacts:
+                return artifact.uri
     return None
+
+
+def report_page(details: Details) -> str | None:
+    """Where a browser finds the report, or the page of a watch."""
+    details = list(details)
+    pages = [*_artifacts(details, "Report"), *_artifacts(details, WATCH)]
+    return browsed(pages[0].uri) if pages else None
+
+
+def browsed(uri: str) -> str:
+    """Where a browser that is logged in sees a gs:// file."""
+    return uri.replace("gs://", f"{FILES}/", 1)
 
 
 def failures(details: Details) -> list[PipelineTaskDetail]:

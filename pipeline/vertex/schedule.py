@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
-from google.cloud.aiplatform_v1.types import Schedule
+from google.cloud.aiplatform_v1.types import PipelineJob, Schedule
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -39,7 +40,7 @@ def run(settings: VertexSettings, options: command_options.Schedule, console: Co
         google.auth.exceptions.GoogleAuthError: If there are no credentials that are good.
     """
     if options.create:
-        return _create(settings, options.create, console)
+        return _create(settings, options.create, console)  # Loads TFX, unlike the others.
     cloud = Cloud(settings)
     if options.pause:
         schedule = _find(settings, cloud, options.pause.name)
@@ -79,9 +80,40 @@ def next_runs(cron: str, now: datetime | None = None) -> list[datetime]:
 def _create(
     settings: VertexSettings, options: command_options.CreateSchedule, console: Console
 ) -> int:
-    from pipeline.vertex.job_request import pipeline_job  # Loads TFX, which the others do without.
+    from pipeline.vertex.job_request import pipeline_job
     from pipeline.vertex.start import upload_schema
 
+    if "warm_start" not in settings.model_fields_set:
+        # Fresh rows each time: a run goes on from what the one before has learned.
+        settings = settings.model_copy(update={"warm_start": True})
+
+    def prepare(cloud: Cloud) -> PipelineJob:
+        job = pipeline_job(settings)
+        upload_schema(settings, cloud)
+        return job
+
+    create(settings, options, prepare, console)
+    return 0
+
+
+def create(
+    settings: VertexSettings,
+    options: command_options.CreateSchedule,
+    prepare: Callable[[Cloud], PipelineJob],
+    console: Console,
+) -> None:
+    """Puts a run on a schedule.
+
+    Args:
+        settings: What the user chose.
+        options: The schedule's name, and when it comes.
+        prepare: Makes the run, and puts into the bucket what it reads there.
+        console: Where to show it.
+
+    Raises:
+        UserError: If there is such a schedule already.
+        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
+    """
     cloud = Cloud(settings)
     if existing := _named(settings, cloud, options.name):
         raise UserError(
@@ -90,11 +122,7 @@ def _create(
             f"Delete it first with 'vertex_runner.py schedule delete {options.name}', "
             "or choose another name.",
         )
-    if "warm_start" not in settings.model_fields_set:
-        # Fresh rows each time: a run goes on from what the one before has learned.
-        settings = settings.model_copy(update={"warm_start": True})
-    job = pipeline_job(settings)
-    upload_schema(settings, cloud)
+    job = prepare(cloud)
     schedule = Schedule(
         display_name=options.name,
         cron=f"CRON_TZ={options.time_zone} {options.cron}",
@@ -112,7 +140,6 @@ def _create(
     console.print(
         "  It runs the pipeline as it is now; after a change, delete it and create it anew."
     )
-    return 0
 
 
 def _list(settings: VertexSettings, cloud: Cloud, console: Console) -> None:

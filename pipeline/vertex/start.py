@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from google.api_core import exceptions
+from google.cloud.aiplatform_v1.types import CreatePipelineJobRequest
 from rich.console import Console
 from rich.text import Text
 
@@ -35,16 +36,37 @@ def start(settings: VertexSettings, cloud: Cloud, console: Console) -> str:
     """
     table = read_table_state(settings, cloud) if settings.cache else TableState()
     request = create_request(settings, table.text)
-    job_id = request.pipeline_job_id
     upload_schema(settings, cloud)
+    job_id = begin(settings, cloud, request, console)
+    if table.reason:
+        console.print(f"  It reads all rows anew, since {table.reason}.", soft_wrap=True)
+    return job_id
+
+
+def begin(
+    settings: VertexSettings, cloud: Cloud, request: CreatePipelineJobRequest, console: Console
+) -> str:
+    """Asks for a run that has all it reads from the bucket.
+
+    Args:
+        settings: What the user chose.
+        cloud: Takes it.
+        request: What starts the run.
+        console: Where its page is shown.
+
+    Returns:
+        The job id.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
+    """
+    job_id = request.pipeline_job_id
     # No other run has this id: where there is one, an earlier attempt got there and its answer got
     # lost.
     with contextlib.suppress(exceptions.Conflict):
         cloud.pipelines.create_pipeline_job(request, **CALL)
     console.print(Text(TABLE.pipeline, "bold").append(f" run {job_id} on Vertex AI", "none"))
     console.print(f"  {run_page(settings.project, settings.region, job_id)}", soft_wrap=True)
-    if table.reason:
-        console.print(f"  It reads all rows anew, since {table.reason}.", soft_wrap=True)
     return job_id
 
 
@@ -58,11 +80,25 @@ def upload_schema(settings: VertexSettings, cloud: Cloud) -> None:
     Raises:
         UserError: If the file is no schema, or there is no bucket for it.
     """
-    bucket, _, name = schema_uri(settings).removeprefix("gs://").partition("/")
+    upload(settings, cloud, schema_uri(settings), settings.schema_file.read_bytes())
+
+
+def upload(settings: VertexSettings, cloud: Cloud, uri: str, content: bytes) -> None:
+    """Puts a file into the bucket, under a name that tells its content.
+
+    Args:
+        settings: What the user chose.
+        cloud: Takes it.
+        uri: The gs:// name; where there is a file of it, it is the same.
+        content: Of the file.
+
+    Raises:
+        UserError: If there is no bucket for it.
+    """
+    bucket, _, name = uri.removeprefix("gs://").partition("/")
     blob = cloud.storage.bucket(bucket).blob(name)
     try:
-        # Its name tells its content: where there is one, it is the same.
-        blob.upload_from_filename(str(settings.schema_file), if_generation_match=0, **CALL)
+        blob.upload_from_string(content, if_generation_match=0, **CALL)
     except exceptions.PreconditionFailed:
         return
     except exceptions.NotFound as error:

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from models.history import History
-from report.facts import Facts, Slice
+from report.facts import Facts, Served, Slice
 from report.render import formatting
 from report.render.assets import library, policy, script, style
 from report.render.charts import data_quality as data_charts
@@ -58,8 +58,31 @@ def render(facts: Facts) -> str:
         _figures(facts),
         facts=facts,
         sections=SERVED | SECTIONS if facts.served else SECTIONS,
-        served_sentence=judge_served(facts.served.watched, facts.wording) if facts.served else "",
+        served=facts.served,
         training_settings=_training_settings(facts.training) if facts.training else {},
+    )
+
+
+def render_served(
+    served: Served, pipeline: str, report: str | None, max_rmse: float, wording: Wording
+) -> str:
+    """Draws what a model was asked, where the page of its run can't be made anew.
+
+    Args:
+        served: What was found.
+        pipeline: Name of the pipeline.
+        report: Address of the run's own page; None if it has none.
+        max_rmse: The gate's bound, in the label's unit.
+        wording: How to speak of the table.
+    """
+    return _document(
+        "watch.html",
+        wording,
+        _served_figures(served, max_rmse, wording),
+        served=served,
+        pipeline=pipeline,
+        report=report,
+        sections=SERVED,
     )
 
 
@@ -120,6 +143,7 @@ def _environment(wording: Wording) -> Environment:
         f"{describe_truth(truth, wording)} {describe_record(truth, wording)}".strip()
     )
     environment.filters["estimate"] = lambda estimate: describe_estimate(estimate, wording)
+    environment.filters["verdict"] = lambda watched: judge_served(watched, wording)
     environment.globals.update(w=wording, mark=_MARKS.__getitem__)
     # JSON has no NaN: one that got this far would break the chart, and must be seen here.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
@@ -169,24 +193,28 @@ def _figures(facts: Facts) -> dict[str, Any]:
     if facts.replay and facts.replay.changes:
         figures["replayed"] = replay_charts.changes(facts.replay.changes, wording)
     if facts.served:
-        watched = facts.served.watched
-        figures["served_rows"] = served_charts.requests(watched)
-        figures["served_days"] = served_charts.largest(watched)
-        figures["served_columns"] = served_charts.by_column(watched, wording)
-        figures["served_predictions"] = served_charts.predictions(watched, wording)
-        truth, estimates = facts.served.truth, facts.served.estimates
-        if truth or estimates:
-            figures["served_error"] = served_charts.weekly_error(
-                truth, estimates, facts.info.bounds.max_rmse, wording
-            )
-        if truth:
-            figures["served_slices"] = replace(
-                slice_charts.rmse(truth.slices, truth.bounds, wording), id="chart-served-slices"
-            )
-        figures["served_values"] = [
+        figures |= _served_figures(facts.served, facts.info.bounds.max_rmse, wording)
+    return figures
+
+
+def _served_figures(served: Served, max_rmse: float, wording: Wording) -> dict[str, Any]:
+    watched, truth, estimates = served.watched, served.truth, served.estimates
+    figures: dict[str, Any] = {
+        "served_rows": served_charts.requests(watched),
+        "served_days": served_charts.largest(watched),
+        "served_columns": served_charts.by_column(watched, wording),
+        "served_predictions": served_charts.predictions(watched, wording),
+        "served_values": [
             data_charts.column(f"chart-served-{i}", wording.title(name), distributions)
-            for i, (name, distributions) in enumerate(facts.served.columns.items(), start=1)
-        ]
+            for i, (name, distributions) in enumerate(served.columns.items(), start=1)
+        ],
+    }
+    if truth or estimates:
+        figures["served_error"] = served_charts.weekly_error(truth, estimates, max_rmse, wording)
+    if truth:
+        figures["served_slices"] = replace(
+            slice_charts.rmse(truth.slices, truth.bounds, wording), id="chart-served-slices"
+        )
     return figures
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.cli.status import State
-from pipeline.rehearsal.image_environment import Environment
+from pipeline.rehearsal.image_environment import START, Environment
 from pipeline.rehearsal.outcome import Rehearsed
 from pipeline.rehearsal.spec_runner import rehearse
+from pipeline.settings import ROOT
 
 Json = dict[str, Any]
 
@@ -26,6 +28,22 @@ class Here(Environment):
     @property
     def bin(self) -> Path:
         return Path("/usr/bin")
+
+
+class Checkout(Environment):
+    """Containers run with the Python that this process runs with, on the checkout."""
+
+    def make(self) -> bool:
+        self.source.mkdir(parents=True, exist_ok=True)
+        (self.source / "sitecustomize.py").write_text(START)
+        return False
+
+    @property
+    def bin(self) -> Path:
+        return Path(sys.executable).parent
+
+    def variables(self, home: Path) -> dict[str, str]:
+        return super().variables(home) | {"PYTHONPATH": f"{self.source}:{ROOT}"}
 
 
 class Watcher:

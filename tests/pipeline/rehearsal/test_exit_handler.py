@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from specs import Watcher, container, pipeline, run, task
+from specs import Checkout, Watcher, container, pipeline, run, task
 
 from pipeline.cli.status import State
-from pipeline.rehearsal import image_environment
 from pipeline.rehearsal.container import TaskFailed
 from pipeline.rehearsal.spec_runner import rehearse
 from pipeline.settings import ROOT
@@ -67,22 +65,6 @@ def test_it_is_told_how_the_tasks_ended(
     assert told["pipelineJobResourceName"].startswith("projects/1/locations/us-central1/")
     ran = [name for name, change in watcher.changes if change is State.RUNNING]
     assert ran == ["environment", "a", *(["b"] if not status else []), "at_exit"]
-
-
-class Checkout(image_environment.Environment):
-    """Containers run with the Python that this process runs with, on the checkout."""
-
-    def make(self) -> bool:
-        self.source.mkdir(parents=True, exist_ok=True)
-        (self.source / "sitecustomize.py").write_text(image_environment.START)
-        return False
-
-    @property
-    def bin(self) -> Path:
-        return Path(sys.executable).parent
-
-    def variables(self, home: Path) -> dict[str, str]:
-        return super().variables(home) | {"PYTHONPATH": f"{self.source}:{ROOT}"}
 
 
 @pytest.mark.slow

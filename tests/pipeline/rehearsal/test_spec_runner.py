@@ -66,6 +66,18 @@ def test_a_task_is_told_its_inputs_and_outputs_as_vertex_does(tmp_path: Path) ->
     )
 
 
+def test_a_run_is_told_as_vertex_tells_it_to_later_ones(tmp_path: Path) -> None:
+    run(pipeline(make=maker()), tmp_path)
+    (file,) = (tmp_path / "logs").glob("*/run.json")
+    told = json.loads(file.read_text())
+    assert told["displayName"] == "small"
+    (task_,) = told["jobDetail"]["taskDetails"]
+    assert (task_["taskName"], task_["state"]) == ("make", "SUCCEEDED")
+    (model,) = task_["outputs"]["model"]["artifacts"]
+    assert model["uri"].startswith("gs://bucket/root/1/small-")
+    assert model["metadata"] == {"rows": 5.0}
+
+
 def test_a_container_has_only_the_variables_and_folder_of_a_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

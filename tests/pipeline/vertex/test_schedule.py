@@ -145,7 +145,7 @@ def test_a_schedule_that_is_not_there_or_twice_is_named(
 def test_what_to_do_must_be_said_before_any_setting(capfd: pytest.CaptureFixture[str]):
     assert main(["schedule"]) == 2
     told = capfd.readouterr().err
-    assert "It is not said what to do with schedules." in told
+    assert "It is not said what schedule is to do." in told
     assert "Name one of create, list, pause, resume, delete." in told
     assert main(["schedule", "resum", "weekly"]) == 2
     told = capfd.readouterr().err

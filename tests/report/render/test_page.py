@@ -13,7 +13,7 @@ import example_facts
 import pytest
 
 from report.facts import Facts
-from report.render.page import SECTIONS, render, render_comparison
+from report.render.page import SECTIONS, render, render_comparison, render_served
 
 MEGABYTE = 1_000_000
 DASH, MINUS, TIMES = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
@@ -334,3 +334,15 @@ def test_what_is_served_is_told_first_where_a_watch_has_looked(page: str) -> Non
     assert re.search(r"28-33 weeks 358 2\.534 2\.348 to 2\.720", text)
     assert {"chart-served-error", "chart-served-slices"} <= _specs(watched).keys()
     assert {"chart-served-rows", "chart-served-days"} <= _specs(watched).keys()
+
+
+def test_a_watch_of_another_machine_has_its_section_and_a_link_to_the_run_s_page() -> None:
+    facts = example_facts.served()
+    assert facts.served is not None
+    watch = render_served(facts.served, "rides", "https://example.com/a.html", 1.5, facts.wording)
+    assert _text(watch, "served") == _text(render(facts), "served")
+    assert '<a href="https://example.com/a.html">the report of its run</a>' in watch
+    assert 'id="verdict"' not in watch
+    assert "the report of its run" not in render_served(
+        facts.served, "rides", None, 1, facts.wording
+    )

@@ -51,6 +51,10 @@ class Options(BaseModel):
         description="file for the rows with their predictions: .parquet, .csv or .jsonl; or a "
         "table of BigQuery",
     )
+    request_log: Path | None = Field(
+        default=None,
+        description="with --output, folder of a log of requests that gets the rows too, for watch",
+    )
 
 
 def run(settings: LocalSettings, options: Options, console: Console) -> int:
@@ -76,7 +80,7 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
             "--output.",
         )
     if options.output is not None:
-        return _batch(settings, options.input, options.output, console)
+        return _batch(settings, options.input, options.output, options.request_log, console)
     if options.request is None:
         console.file.write(_query(settings, options.input))
         return Exit.DONE
@@ -98,14 +102,21 @@ def _query(settings: LocalSettings, rows: str | None) -> str:
     return "".join([*comments, translate_model(Path(found.folder), chosen, found.model)])
 
 
-def _batch(settings: LocalSettings, given: str | None, output: str, console: Console) -> int:
+def _batch(
+    settings: LocalSettings,
+    given: str | None,
+    output: str,
+    request_log: Path | None,
+    console: Console,
+) -> int:
     # Takes the seconds of TensorFlow and Beam.
     from serving.batch import launch_batch
     from serving.batch.batch_plan import plan
 
     if given is None:
         raise SettingsError("--output is given, but no --input.", "Name the rows to predict.")
-    batch = plan(given, output, str(settings.serving_folder))
+    log = str(request_log.expanduser()) if request_log else None
+    batch = plan(given, output, str(settings.serving_folder), request_log=log)
     flags = [f"--project={settings.project}"] if settings.project else []
 
     def say(said: str) -> None:

@@ -40,6 +40,9 @@ class Options(BaseModel):
         default=None,
         description="attribute by which a message is answered once; by default Pub/Sub's own id",
     )
+    request_log: Path | None = Field(
+        default=None, description="folder that gets what is answered as well, for watch"
+    )
 
 
 def run(settings: LocalSettings, options: Options, console: Console) -> NoReturn:
@@ -58,6 +61,7 @@ def run(settings: LocalSettings, options: Options, console: Console) -> NoReturn
         "input": options.input,
         "output": options.output,
         "model-folder": options.model_folder or settings.serving_folder,
+        "request-log": options.request_log,
         "state": settings.run_root / "stream" / "answered.sqlite",
     }
     given = {name: value for name, value in flags.items() if value is not None}

@@ -56,6 +56,8 @@ def run(settings: VertexSettings, options: Batch, console: Console) -> int:
         # Each run has its own, in what may be deleted after a day.
         staging=f"{settings.temp_root}/batch/{run_name}",
         run=run_name,
+        request_log=options.request_log,
+        request_log_share=options.request_log_share,
     )
     flags = [*own_job_flags(settings, f"batch-{run_name}"), bounded(settings)]
     console.print(f"  Version {name} of the model, {version}", soft_wrap=True, highlight=False)

@@ -218,6 +218,10 @@ class Batch(BaseModel):
     run: JobId | None = Field(
         None, description="what the run is called in each row; by default the time"
     )
+    request_log: Folder | None = Field(
+        None, description="gs:// folder of a log of requests that gets the rows too, for watch"
+    )
+    request_log_share: float = Field(1.0, gt=0, le=1, description="share of rows that it gets")
     wait: bool = Field(True, description="wait for the end of the job, and tell what came of it")
 
 

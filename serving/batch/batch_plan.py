@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from common.errors import UserError
 from serving.batch.bigquery_tables import export
+from serving.batch.logged_answers import AnswersLog
 from serving.batch.output_shards import is_table
 from serving.batch.readers import check_columns, kind_of
 from serving.dead_letters import SUFFIX
@@ -33,6 +35,7 @@ class Batch:
         staging: Folder for what is not yet the output.
         run: What the run is called in each row.
         remarks: What the user should know about the choice of the version.
+        log: Log of requests that gets the rows that are answered; None for none.
     """
 
     input: str
@@ -43,6 +46,7 @@ class Batch:
     staging: str
     run: str
     remarks: tuple[str, ...] = ()
+    log: AnswersLog | None = None
 
 
 def plan(
@@ -54,6 +58,8 @@ def plan(
     dead_letters: str | None = None,
     staging: str | None = None,
     run: str | None = None,
+    request_log: str | None = None,
+    request_log_share: float = 1.0,
 ) -> Batch:
     """Fills in what was not said, and checks what was.
 
@@ -66,6 +72,8 @@ def plan(
         dead_letters: By default beside the output.
         staging: By default beside the output.
         run: By default the time.
+        request_log: Folder of a log of requests that gets the rows as well; None for none.
+        request_log_share: Of rows that it gets.
 
     Raises:
         UserError: If no version is there that can be read, or a name says no format.
@@ -78,6 +86,10 @@ def plan(
         found = newest_readable(model_folder, _load)
         version, version_name = found.folder, str(found.number)
         remarks = tuple(passed_over(found.damaged))
+    run = run or new_run()
+    log = None
+    if request_log:
+        log = AnswersLog(request_log, run, int(version_name), time.time(), request_log_share)
     return Batch(
         given,
         output,
@@ -85,8 +97,9 @@ def plan(
         version,
         version_name,
         staging or _staging(output),
-        run or new_run(),
+        run,
         remarks,
+        log,
     )
 
 

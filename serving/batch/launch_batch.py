@@ -26,6 +26,7 @@ from serving.batch.batch_plan import Batch, input_files, plan
 from serving.batch.model_handler import SavedModelHandler
 from serving.batch.output_shards import clear, is_remote, rows_in, shards
 from serving.batch.scoring import COUNTERS, score
+from serving.records.request_log import share
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 """Beam's own, in this process, where no other is named."""
@@ -97,8 +98,8 @@ def start(batch: Batch, beam_flags: Sequence[str] = ()) -> PipelineResult:
         files = input_files(batch, project=options.view_as(GoogleCloudOptions).project)
         facts = {"model_version": batch.version_name, "batch_run": batch.run}
         pipeline = beam.Pipeline(options=options)
-        handler = SavedModelHandler(batch.version, facts)
-        score(pipeline, files, handler, batch.staging, batch.output, batch.dead_letters)
+        handler = SavedModelHandler(batch.version, facts, logged=batch.log is not None)
+        score(pipeline, files, handler, batch.staging, batch.output, batch.dead_letters, batch.log)
         with _causes_told():
             result = pipeline.run()
         done = True
@@ -236,6 +237,8 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--staging", help="folder for what is not yet the output; beside it")
     parser.add_argument("--run", help="what the run is called in each row; by default the time")
+    parser.add_argument("--request-log", help="folder of a log of requests that gets the rows too")
+    parser.add_argument("--request-log-share", type=share, default=1.0, help="of rows; all")
     chosen = parser.parse_args(flags[: flags.index("--")] if "--" in flags else flags)
     try:
         batch = plan(
@@ -245,6 +248,8 @@ def main(arguments: Sequence[str]) -> int:
             dead_letters=chosen.dead_letters,
             staging=chosen.staging,
             run=chosen.run,
+            request_log=chosen.request_log,
+            request_log_share=chosen.request_log_share,
         )
         outcome = launch(batch, beam_flags, lambda said: print(said, file=sys.stderr, flush=True))
     except UserError as error:

@@ -19,6 +19,7 @@ from models.intervals import Intervals
 from models.names import PREDICTION, SERVING
 from serving.answers import answers_of
 from serving.batch.blocks import Checked, with_answers
+from serving.batch.logged_answers import asked_and_answered
 from serving.instances import Columns
 from serving.versions.places import fetched
 
@@ -31,18 +32,33 @@ class Loaded:
     intervals: Intervals | None
 
 
-class SavedModelHandler(ModelHandler[Checked, pa.Table, Loaded]):
+@dataclass(frozen=True)
+class Answered:
+    """Rows that were answered.
+
+    Attributes:
+        table: They, with their answers beside them.
+        logged: What a log of requests gets of them, if there is one.
+    """
+
+    table: pa.Table
+    logged: pa.Table | None
+
+
+class SavedModelHandler(ModelHandler[Checked, Answered, Loaded]):
     """Answers blocks of checked rows.
 
     Args:
         path: The version's folder.
         facts: Columns that are the same for every row.
+        logged: Whether a log of requests gets the rows as well.
     """
 
-    def __init__(self, path: str, facts: Mapping[str, str]) -> None:
+    def __init__(self, path: str, facts: Mapping[str, str], *, logged: bool = False) -> None:
         super().__init__()
         self._path = path
         self._facts = dict(facts)
+        self._logged = logged
 
     def load_model(self) -> Loaded:
         """The model; called once in each process."""
@@ -54,8 +70,8 @@ class SavedModelHandler(ModelHandler[Checked, pa.Table, Loaded]):
 
     def run_inference(
         self, batch: Sequence[Checked], model: Loaded, inference_args: dict[str, Any] | None = None
-    ) -> Iterator[pa.Table]:
-        """The rows with their answers beside them.
+    ) -> Iterator[Answered]:
+        """The rows with their answers.
 
         Args:
             batch: Blocks.
@@ -65,7 +81,8 @@ class SavedModelHandler(ModelHandler[Checked, pa.Table, Loaded]):
         for checked in batch:
             predictions = predictions_of(model, checked.columns)
             answers = answers_of(predictions, model.intervals, checked.columns)
-            yield with_answers(checked, answers | self._facts)
+            logged = asked_and_answered(checked.columns, predictions) if self._logged else None
+            yield Answered(with_answers(checked, answers | self._facts), logged)
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
         """A block is a batch already."""

@@ -18,6 +18,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from common.errors import UserError
 from serving.batch.blocks import Key, as_text
+from serving.batch.logged_answers import AnswersLog, write_records
 from serving.batch.readers import kind_of
 from serving.versions.places import BucketFolder
 
@@ -62,7 +63,13 @@ def rows_in(shard: str) -> int:
     return int(shard.rsplit("-", maxsplit=1)[1])
 
 
-def commit(staging: str, output: str, dead_letters: str, counts: dict[str, int]) -> None:
+def commit(
+    staging: str,
+    output: str,
+    dead_letters: str,
+    counts: dict[str, int],
+    log: AnswersLog | None = None,
+) -> None:
     """Makes the output of all shards, once nothing is missing.
 
     Args:
@@ -70,6 +77,7 @@ def commit(staging: str, output: str, dead_letters: str, counts: dict[str, int])
         output: A file, or a table of BigQuery.
         dead_letters: A file.
         counts: Rows that were `read`, got `answers` and are `dead`.
+        log: Gets a file once the output is there: what is done again is logged once.
 
     Raises:
         UserError: If a row is neither answered nor among the dead letters.
@@ -97,6 +105,9 @@ def commit(staging: str, output: str, dead_letters: str, counts: dict[str, int])
             stack.enter_context(gzip.GzipFile(fileobj=stream, mode="wb")) if compressed else stream
         )
         _WRITERS[kind](cast(BinaryIO, file), found["answers"])
+    records = FileSystems.join(staging, "records")
+    if log and found["answers"]:
+        write_records(log, map(_read, shards(staging, "logged")), records)
     _move(letters, dead_letters)
     if table:
         from serving.batch.bigquery_tables import load
@@ -104,6 +115,15 @@ def commit(staging: str, output: str, dead_letters: str, counts: dict[str, int])
         load(whole, output)
     else:
         _move(whole, output)
+    if log and found["answers"]:
+        if not is_remote(log.folder):
+            Path(log.folder).mkdir(parents=True, exist_ok=True)
+        _move(records, log.file)
+
+
+def _read(shard: str) -> pa.Table:
+    with FileSystems.open(shard) as stream:
+        return pa.ipc.open_stream(stream).read_all()
 
 
 def _move(source: str, target: str) -> None:
@@ -117,8 +137,7 @@ def _tables(files: list[str]) -> Iterator[pa.Table]:
     """The shards with the same columns each."""
     schema = _schema(files)
     for file in files:
-        with FileSystems.open(file) as stream:
-            table = pa.ipc.open_stream(stream).read_all()
+        table = _read(file)
         if table.schema.equals(schema):
             yield table
             continue

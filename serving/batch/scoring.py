@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import apache_beam as beam
-import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, RunInference
 
 from serving.batch.blocks import Checked, Key, check
+from serving.batch.logged_answers import AnswersLog
+from serving.batch.model_handler import Answered
 from serving.batch.output_shards import clear, commit, write_shard
 from serving.batch.readers import read_blocks
 from serving.dead_letters import DeadLetter
@@ -28,10 +29,11 @@ COUNTERS = "batch"
 def score(
     pipeline: beam.Pipeline,
     files: Sequence[str],
-    handler: ModelHandler[Checked, pa.Table, Any],
+    handler: ModelHandler[Checked, Answered, Any],
     staging: str,
     output: str,
     dead_letters: str,
+    log: AnswersLog | None = None,
 ) -> None:
     """Adds the steps to a pipeline.
 
@@ -42,6 +44,7 @@ def score(
         staging: Folder for what is not yet the output; all workers must reach it.
         output: A file, or a table of BigQuery.
         dead_letters: A file for the rows that are not answered.
+        log: Gets the rows that are answered, where the handler gives it some.
     """
     read = (
         pipeline
@@ -64,7 +67,7 @@ def score(
         counts
         | "Add" >> beam.CombinePerKey(sum)  # pyright: ignore[reportArgumentType]
         | "All" >> beam.combiners.ToDict()
-        | "Commit" >> beam.Map(lambda all_of: commit(staging, output, dead_letters, all_of))
+        | "Commit" >> beam.Map(lambda all_of: commit(staging, output, dead_letters, all_of, log))
     )
     # Only what a step before has finished for good may be cleared: a commit that is tried again
     # must find it all.
@@ -120,10 +123,13 @@ def _failed(failure: tuple[Sequence[tuple[Key, Checked]], tuple[Any, str, Any]])
     return found
 
 
-def _write_answers(element: tuple[Key, pa.Table], staging: str) -> Count:
-    key, table = element
-    write_shard(staging, "answers", key, table.num_rows, table)
-    return _counted("answers", table.num_rows)
+def _write_answers(element: tuple[Key, Answered], staging: str) -> Count:
+    key, answered = element
+    rows = answered.table.num_rows
+    write_shard(staging, "answers", key, rows, answered.table)
+    if answered.logged is not None:
+        write_shard(staging, "logged", key, rows, answered.logged)
+    return _counted("answers", rows)
 
 
 def _write_dead(element: Letters, staging: str) -> Count:

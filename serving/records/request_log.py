@@ -52,10 +52,22 @@ class RequestLogSettings:
     """
 
     folder: Path
-    share: float
-    file_bytes: int
-    file_seconds: float
-    total_bytes: int
+    share: float = 1.0
+    file_bytes: int = 16_000_000
+    file_seconds: float = 3600.0
+    total_bytes: int = 1_024_000_000
+
+
+def share(text: str) -> float:
+    """Reads what share of requests is logged, as a flag has it.
+
+    Raises:
+        ValueError: If it is no share.
+    """
+    value = float(text)
+    if not 0 < value <= 1:
+        raise ValueError(f"{text} is not above 0 and at most 1")
+    return value
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from models.names import PREDICTION, SERVING
 from models.request import Request, RequestError
 from serving.answers import answers_of
 from serving.stream.messages import Message, Reply, answer, dead_letter, parse
+from serving.stream.worker import Log
 
 if TYPE_CHECKING:  # It loads TensorFlow.
     from serving.versions.saved_model import SavedModel
@@ -35,7 +36,7 @@ class Asked:
 
 
 def check_and_ask(
-    model: SavedModel, messages: Iterable[Message], most_bytes: int
+    model: SavedModel, messages: Iterable[Message], most_bytes: int, log: Log | None = None
 ) -> tuple[list[Reply], list[Reply]]:
     """Answers those of some messages that can be.
 
@@ -43,6 +44,7 @@ def check_and_ask(
         model: One version.
         messages: As they came.
         most_bytes: Longest message that is read.
+        log: Takes what is answered, by the message's id; None for none.
 
     Returns:
         Answers, in the messages' order, and dead letters of the others.
@@ -53,16 +55,19 @@ def check_and_ask(
             asked.append(Asked(message, *parse(message, most_bytes)))
         except RequestError as error:
             refused.append(dead_letter(message, str(error)))
-    answers, failed = ask(model, asked)
+    answers, failed = ask(model, asked, log)
     return answers, refused + failed
 
 
-def ask(model: SavedModel, asked: Sequence[Asked]) -> tuple[list[Reply], list[Reply]]:
+def ask(
+    model: SavedModel, asked: Sequence[Asked], log: Log | None = None
+) -> tuple[list[Reply], list[Reply]]:
     """Answers some messages with one call of the model.
 
     Args:
         model: One version.
         asked: Messages that can be answered.
+        log: Takes what is answered, by the message's id; None for none.
 
     Returns:
         Answers, and dead letters of those at which the model fails.
@@ -83,8 +88,12 @@ def ask(model: SavedModel, asked: Sequence[Asked]) -> tuple[list[Reply], list[Re
         if len(asked) == 1:
             cause = f"The model failed: {str(error).splitlines()[0]}"
             return [], [dead_letter(asked[0].message, cause)]
-        each = [ask(model, [one]) for one in asked]
+        each = [ask(model, [one], log) for one in asked]
         return [a for answers, _ in each for a in answers], [d for _, dead in each for d in dead]
+    if log:
+        for i, one in enumerate(asked):
+            row = {name: values[i : i + 1] for name, values in columns.items()}
+            log(one.message.id, model.version, row, predictions[i : i + 1])
     found = model.interpretation
     answers = answers_of(predictions, found.intervals if found else None, columns)
     lists = {name: np.asarray(values, np.float64).tolist() for name, values in answers.items()}

@@ -17,7 +17,7 @@ from common.errors import UserError
 from serving.dead_letters import SUFFIX, DeadLetter
 from serving.stream.answering import check_and_ask
 from serving.stream.messages import Message, Reply
-from serving.stream.worker import Counts, Tell
+from serving.stream.worker import Counts, Log, Tell
 
 if TYPE_CHECKING:  # It loads TensorFlow.
     from serving.versions.saved_model import SavedModel
@@ -42,7 +42,7 @@ class Folders:
     output: Path
 
     @contextmanager
-    def worker(self, most_bytes: int, tell: Tell) -> Iterator[FolderWorker]:
+    def worker(self, most_bytes: int, tell: Tell, log: Log | None = None) -> Iterator[FolderWorker]:
         """The one worker of the folder of answers.
 
         Raises:
@@ -58,7 +58,7 @@ class Folders:
             raise UserError(f"Nothing can be written: {error}.", "Name another folder.") from error
         try:
             self._claim(lock)
-            yield FolderWorker(self, most_bytes, tell)
+            yield FolderWorker(self, most_bytes, tell, log)
         finally:
             os.close(lock)
 
@@ -86,12 +86,16 @@ class FolderWorker:
         source: The folders.
         most_bytes: Longest line that is read.
         tell: Told of files that are left alone.
+        log: Takes what is answered, each row by the name of its file and its number there.
     """
 
-    def __init__(self, source: Folders, most_bytes: int, tell: Tell) -> None:
+    def __init__(
+        self, source: Folders, most_bytes: int, tell: Tell, log: Log | None = None
+    ) -> None:
         self._source = source
         self._most_bytes = most_bytes
         self._tell = tell
+        self._log = log
         self._waiting: deque[str] = deque()
         self._left: set[str] = set()
 
@@ -138,10 +142,12 @@ class FolderWorker:
         output = self._source.output
         answers_aside, letters_aside = output / ANSWERS_ASIDE, output / LETTERS_ASIDE
         counts = Counts()
+        put = self._log
+        log = (lambda number, *told: put(f"{file.name}:{number}", *told)) if put else None
         try:
             with answers_aside.open("wb") as answers, letters_aside.open("wb") as letters:
                 for rows in _rows(stream):
-                    answered, dead = check_and_ask(model, rows, self._most_bytes)
+                    answered, dead = check_and_ask(model, rows, self._most_bytes, log)
                     answers.writelines(reply.data + b"\n" for reply in answered)
                     letters.writelines(_letters(file, dead))
                     counts += Counts(len(answered), len(dead))

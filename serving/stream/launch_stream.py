@@ -13,6 +13,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from data.table import TABLE
+from serving.records.request_log import RequestLog, RequestLogSettings, share
 from serving.stream.folder_worker import Folders
 from serving.stream.pubsub_worker import Subscription
 from serving.stream.worker import Counts, Source, Tell
@@ -34,6 +35,7 @@ class Stream:
         most_bytes: Longest message that is read.
         poll_seconds: Between looks at the versions.
         most_messages: Ends once it has taken so many; None for never.
+        request_log: Log of requests that gets what is answered; None for none.
     """
 
     source: Source
@@ -41,6 +43,7 @@ class Stream:
     most_bytes: int = 65_536
     poll_seconds: float = 2.0
     most_messages: int | None = None
+    request_log: RequestLogSettings | None = None
 
 
 def launch(stream: Stream, tell: Tell = lambda _: None) -> Counts:
@@ -66,11 +69,16 @@ def launch(stream: Stream, tell: Tell = lambda _: None) -> Counts:
     # It calls the one way to load a model into a session deprecated, each time.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     watcher = Watcher(stream.model_folder, TABLE.pipeline, report=report)
+    log = (
+        RequestLog(stream.request_log, lambda *_, **told: tell(_lost(**told)))
+        if stream.request_log
+        else None
+    )
     counts, told, since = Counts(), time.monotonic(), 0
     try:
         watcher.look()
         watcher.model()  # Told now, if there is none.
-        with stream.source.worker(stream.most_bytes, tell) as worker:
+        with stream.source.worker(stream.most_bytes, tell, log and log.put) as worker:
             watcher.start(stream.poll_seconds)
             while stream.most_messages is None or counts.messages < stream.most_messages:
                 counts += worker.turn(watcher.model(), seconds=1.0)
@@ -83,7 +91,13 @@ def launch(stream: Stream, tell: Tell = lambda _: None) -> Counts:
         tell("Stopped; what is not answered comes again.")
     finally:
         watcher.stop()
+        if log:
+            log.close()
     return counts
+
+
+def _lost(count: int = 0, error: str = "") -> str:
+    return f"The log of requests {f'lost {count:,} rows' if count else f'failed: {error}'}."
 
 
 def summary(counts: Counts) -> str:
@@ -125,6 +139,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--most-bytes", type=int, default=Stream.most_bytes, help="of a message")
     parser.add_argument("--poll-seconds", type=float, default=Stream.poll_seconds)
     parser.add_argument("--most-messages", type=int, help="end after so many; by default, never")
+    parser.add_argument("--request-log", type=Path, help="folder that gets what is answered, too")
+    parser.add_argument("--request-log-share", type=share, default=1.0, help="of messages; all")
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not (source := _source(chosen)):
@@ -140,6 +156,8 @@ def main(arguments: Sequence[str]) -> int:
         chosen.most_bytes,
         chosen.poll_seconds,
         chosen.most_messages,
+        chosen.request_log
+        and RequestLogSettings(chosen.request_log.expanduser(), chosen.request_log_share),
     )
     try:
         counts = launch(stream, lambda said: print(said, file=sys.stderr, flush=True))

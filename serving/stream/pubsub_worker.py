@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from serving.stream.answered_ids import AnsweredIds
 from serving.stream.answering import check_and_ask
-from serving.stream.worker import Counts, Tell
+from serving.stream.worker import Counts, Log, Tell
 
 if TYPE_CHECKING:  # They load TensorFlow, and Google's client.
     from serving.stream.pubsub import PubSub
@@ -38,7 +38,7 @@ class Subscription:
     remember_hours: float = 24.0
 
     @contextmanager
-    def worker(self, most_bytes: int, tell: Tell) -> Iterator[PubSubWorker]:
+    def worker(self, most_bytes: int, tell: Tell, log: Log | None = None) -> Iterator[PubSubWorker]:
         """A worker; messages that it has not acknowledged at the end come to the next one."""
         from serving.stream.pubsub import PubSub
 
@@ -47,7 +47,7 @@ class Subscription:
             closing(AnsweredIds(self.state, self.remember_hours * 3600)) as ids,
             closing(PubSub(self.name, self.id_attribute)) as pubsub,
         ):
-            yield PubSubWorker(self, pubsub, ids, most_bytes)
+            yield PubSubWorker(self, pubsub, ids, most_bytes, log)
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,21 @@ class PubSubWorker:
         pubsub: Connections to them.
         ids: Those that were answered.
         most_bytes: Longest message that is read.
+        log: Takes what is answered.
     """
 
     source: Subscription
     pubsub: PubSub
     ids: AnsweredIds
     most_bytes: int
+    log: Log | None = None
 
     def turn(self, model: SavedModel, seconds: float) -> Counts:
         """Answers the messages that wait, up to as many as a pull gives."""
         messages = self.pubsub.pull(seconds)
         known = self.ids.known([message.id for message in messages])
         new = {message.id: message for message in messages if message.id not in known}
-        answered, dead = check_and_ask(model, new.values(), self.most_bytes)
+        answered, dead = check_and_ask(model, new.values(), self.most_bytes, self.log)
         self.pubsub.publish(self.source.answers, answered)
         self.pubsub.publish(self.source.dead_letters, dead)
         self.ids.add(new)

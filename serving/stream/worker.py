@@ -7,11 +7,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:  # It loads TensorFlow.
+if TYPE_CHECKING:  # They load TensorFlow.
+    import numpy as np
+
+    from serving.instances import Columns
     from serving.versions.saved_model import SavedModel
 
 Tell = Callable[[str], None]
 """Told what a user wants to know at once, as a line."""
+
+Log = Callable[[str, int, "Columns", "np.ndarray"], None]
+"""Takes an id, the version that answered, what it took, and what it answered, for a log."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +64,15 @@ class Worker(Protocol):
 class Source(Protocol):
     """Where messages come from, and where what is answered goes."""
 
-    def worker(self, most_bytes: int, tell: Tell) -> AbstractContextManager[Worker]:
+    def worker(
+        self, most_bytes: int, tell: Tell, log: Log | None = None
+    ) -> AbstractContextManager[Worker]:
         """A worker, for as long as it is wanted.
 
         Args:
             most_bytes: Longest message that it reads.
             tell: Told what it leaves alone.
+            log: Takes what is answered; None for none.
 
         Raises:
             UserError: If there is no such source.

@@ -25,6 +25,7 @@ from models.features import FEATURES, LABEL
 from models.names import PREDICTION
 from schema.propose import SCHEMA_FILE
 from schema.statistics import Statistics
+from serving.batch.logged_answers import in_lists
 from serving.records.request_log import SERVED, SUFFIX
 
 SCHEMA = tfdv.load_schema_text(str(SCHEMA_FILE))
@@ -82,7 +83,7 @@ def write_log(
         f"{SERVED}{PREDICTION}": pa.array(answered.astype(np.float32)),
     }
     records = _records(frame)
-    lists = [_lists(column) for column in columns.values()]
+    lists = [in_lists(column) for column in columns.values()]
     whole = pa.RecordBatch.from_arrays(
         [*records.columns, *lists], names=[*records.schema.names, *columns]
     )
@@ -100,13 +101,5 @@ def _records(frame: pd.DataFrame) -> pa.RecordBatch:
     """As examples have it: a list for each value, null for what is missing."""
     kinds = {f.name: pa.binary() if isinstance(f, Category) else pa.float32() for f in FEATURES}
     kinds[LABEL.name] = pa.float32()
-    arrays = [_lists(pa.array(frame[name], kinds[name], from_pandas=True)) for name in frame]
+    arrays = [in_lists(pa.array(frame[name], kinds[name], from_pandas=True)) for name in frame]
     return pa.RecordBatch.from_arrays(arrays, names=list(frame))
-
-
-def _lists(values: pa.Array) -> pa.Array:
-    known = values.is_valid().to_numpy(zero_copy_only=False)
-    offsets = pa.array(np.concatenate([[0], np.cumsum(known)]))
-    return pa.LargeListArray.from_arrays(
-        offsets, values.drop_null(), mask=pa.array(~known) if not known.all() else None
-    )

@@ -19,7 +19,7 @@ import pipeline.webhook
 from common.errors import UserError
 from models.features import LABEL
 from pipeline.cli.status import Exit
-from pipeline.local import watch
+from pipeline.local import predict, watch
 from pipeline.settings import LocalSettings
 
 pytestmark = pytest.mark.slow
@@ -72,6 +72,20 @@ def test_what_is_asked_as_learned_is_well(asked, version: int, tmp_path: Path, r
     assert "Not judged: no day has 100 rows" in said
     with pytest.raises(UserError, match="has none since 2026-09-11; the newest is of 2026-09-10"):
         asked(log, since="2026-09-11")
+
+
+def test_what_a_batch_was_asked_is_watched_too(asked, version: int, tmp_path: Path, runs: Runs):
+    rows = drawn(DAY, 2).drop(columns=LABEL.name).assign(mother_age=44.0)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    console = Console(file=io.StringIO(), width=500)
+    given, output = str(tmp_path / "rows.parquet"), str(tmp_path / "out.parquet")
+    options = predict.Options(input=given, output=output, request_log=tmp_path / "log")
+    assert predict.run(runs.settings(), options, console) == Exit.DONE
+    status, said = asked(tmp_path / "log")
+    assert status == Exit.DRIFTED
+    assert f"{DAY} rows" in said
+    assert f"answered by version {version}" in said
+    assert "Verdict     Not as learned: mother age." in said
 
 
 def test_what_has_drifted_is_told_to_whom_it_concerns(

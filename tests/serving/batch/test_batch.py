@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import json
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import storage
 import tensorflow as tf
+import tensorflow_data_validation as tfdv
 from google_cloud import GoogleCloud, Request
 from small_model import expected, write_model
 
@@ -25,12 +27,16 @@ from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
 from models.features import FEATURES
 from models.names import EXAMPLES, PREDICTION, SERVING
+from schema.propose import SCHEMA_FILE
 from serving.batch import readers
 from serving.batch.batch_plan import plan
 from serving.batch.launch_batch import ANSWERED, DEAD_LETTERS, FAILED, Outcome, launch, main
 from serving.batch.output_shards import commit, write_shard
 from serving.instances import from_rows
+from serving.records.request_log import RequestLog, RequestLogSettings
 from serving.versions.saved_model import SavedModel
+from serving.watch.log_files import find_files
+from serving.watch.logged_rows import LoggedRows, read_rows
 
 GOOD = {"is_male": "True", "mother_age": 28.0, "plurality": "Single(1)", "gestation_weeks": 39.0}
 HEADER = "id,is_male,mother_age,plurality,gestation_weeks,note\n"
@@ -51,7 +57,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def predict(model_folder: Path) -> Callable[..., Outcome]:
     """Predicts a file to another."""
 
-    def run(given: Path | str, output: Path | str, **more: str) -> Outcome:
+    def run(given: Path | str, output: Path | str, **more: Any) -> Outcome:
         return launch(plan(str(given), str(output), str(model_folder), run="monday", **more))
 
     return run
@@ -278,6 +284,54 @@ def test_tables_come_and_go_by_jobs_of_bigquery(predict, tmp_path: Path, monkeyp
     row = json.loads((tmp_path / "out.jsonl").read_text())
     assert row["id"] == "a"
     assert row[PREDICTED] == pytest.approx(expected(GOOD, 0.2), rel=1e-5)
+
+
+def logged(folder: Path) -> LoggedRows:
+    schema = tfdv.load_schema_text(str(SCHEMA_FILE))
+    return read_rows(find_files(folder, None), schema, None)
+
+
+def test_what_is_answered_goes_to_a_log_for_the_watch(predict, tmp_path: Path):
+    given = tmp_path / "in"
+    given.mkdir()
+    unknown = {"plurality": "Multiple(2+)", "is_male": "Unknown"}
+    rows = [GOOD, GOOD | {"mother_age": 300}, GOOD | unknown]
+    (given / "1.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (given / "2.jsonl").write_text(json.dumps(GOOD | {"mother_age": 40}))
+    before = datetime.datetime.now(datetime.timezone.utc).date()
+    outcome = predict(given, tmp_path / "out.jsonl", request_log=str(tmp_path / "log"))
+    after = datetime.datetime.now(datetime.timezone.utc).date()
+    assert (outcome.answered, outcome.dead) == (3, 1)
+    answered = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    found = logged(tmp_path / "log")
+    # A row's key is the run, and its place in the output.
+    assert found.keys.to_pylist() == [{"request_id": b"monday", "row": i} for i in range(3)]
+    assert found.versions.tolist() == [10, 10, 10]
+    assert set(found.days.astype(object)) <= {before, after}
+    assert found.predictions.tolist() == pytest.approx([row[PREDICTED] for row in answered])
+    assert found.features["mother_age"].to_pylist() == [[28.0], [28.0], [40.0]]
+
+    server = RequestLog(RequestLogSettings(tmp_path / "served"))
+    asked = [{name: row[name] for name in GOOD} for row in answered]
+    server.put("monday", 10, from_rows(asked), found.predictions)
+    server.close()
+    assert logged(tmp_path / "served").features.equals(found.features)
+
+
+def test_a_share_is_logged_and_a_run_that_fails_logs_nothing(predict, tmp_path: Path, monkeypatch):
+    file, log = tmp_path / "rows.jsonl", str(tmp_path / "log")
+    file.write_text((json.dumps(GOOD) + "\n") * 1000)
+    predict(file, tmp_path / "out.csv", request_log=log, request_log_share=0.1)
+    assert 40 < len(logged(tmp_path / "log")) < 200
+
+    def full(*_: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("serving.batch.output_shards.os.replace", full)
+    with pytest.raises(UserError, match="No space left"):
+        predict(file, tmp_path / "other.csv", request_log=str(tmp_path / "other"))
+    assert not (tmp_path / "other").exists()
+    assert not (tmp_path / "other.csv").exists()
 
 
 def test_status_zero_means_that_every_row_is_answered(model_folder, tmp_path: Path, capsys):

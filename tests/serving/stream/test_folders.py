@@ -15,14 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow_data_validation as tfdv
 from bad_messages import BAD, ROW
 from small_model import expected, write_model
 
 from common.errors import UserError
 from models.names import PREDICTED
+from schema.propose import SCHEMA_FILE
 from serving.stream.folder_worker import Folders
 from serving.stream.launch_stream import BAD_SETTINGS, FAILED, Stream, launch, main
 from serving.stream.worker import Counts
+from serving.watch.log_files import find_files
+from serving.watch.logged_rows import read_rows
 
 PROJECT = Path(__file__).parents[3]
 LINES = {
@@ -88,6 +92,21 @@ def test_good_lines_are_answered_in_order_and_bad_ones_told(place: Place):
         assert letter["cause"].startswith(cause)
         assert letter["raw"] == data.decode("utf-8", "backslashreplace")
     assert place.answered() == ["a.jsonl", "a.jsonl.dead.jsonl"]
+
+
+def test_what_is_answered_goes_to_a_log_for_the_watch(place: Place, capfd):
+    place.put("a.jsonl", ROW | {"key": 1}, b"{}", ROW | {"key": 2})
+    stream = [place.source.input, "--output", place.source.output, "--most-messages", 3]
+    log = ["--model-folder", place.pushed, "--request-log", place.folder / "log"]
+    assert main([str(flag) for flag in ("--input", *stream, *log)]) == 0
+    schema = tfdv.load_schema_text(str(SCHEMA_FILE))
+    found = read_rows(find_files(place.folder / "log", None), schema, None)
+    ids = [b"a.jsonl:1", b"a.jsonl:3"]
+    assert found.keys.to_pylist() == [{"request_id": id_, "row": 0} for id_ in ids]
+    assert found.versions.tolist() == [1, 1]
+    answers = [row[PREDICTED] for row in place.read("a.jsonl")]
+    assert found.predictions.tolist() == pytest.approx(answers)
+    assert "log of requests" not in capfd.readouterr().err
 
 
 def test_a_file_that_is_not_for_it_is_left_alone(place: Place):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 from bad_messages import BAD, ROW
 from google import pubsub_v1
 from pubsub import Emulator, emulated, subscription, topic
@@ -20,6 +21,7 @@ from small_model import expected, write_model
 
 from common.errors import UserError
 from models.names import PREDICTED
+from serving.records.request_log import RequestLogSettings
 from serving.stream.launch_stream import Stream, launch, main
 from serving.stream.pubsub_worker import Subscription
 from serving.stream.worker import Counts
@@ -93,6 +95,17 @@ def test_good_messages_are_answered_and_bad_ones_told(pubsub: Emulator, stream: 
         assert dead[name].data == data
         assert dead[name].attributes["cause"].startswith(cause), name
         assert dead[name].attributes["attempts"] == "1"
+
+
+def test_what_is_answered_is_logged_once(pubsub: Emulator, stream: Stream, tmp_path: Path):
+    pubsub.publish([asked("a", ROW), asked("b", b"{}"), asked("a", ROW), asked("c", ROW)])
+    logging = replace(stream, request_log=RequestLogSettings(tmp_path / "log"))
+    assert take(logging, 4) == Counts(2, 1, 1)
+    (file,) = (tmp_path / "log").iterdir()
+    records: Any = tf.data.TFRecordDataset(str(file), "GZIP").as_numpy_iterator()
+    features = [tf.train.Example.FromString(record).features.feature for record in records]
+    ids = [its["served/request_id"].bytes_list.value[0] for its in features]
+    assert sorted(ids) == [b"a", b"c"]
 
 
 def test_the_next_worker_knows_what_was_answered(pubsub: Emulator, stream: Stream):

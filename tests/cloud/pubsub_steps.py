@@ -74,7 +74,8 @@ def _publishing(emulator: str, topic: str) -> Callable[[bytes], Iterable[Any]]:
 
         transport = PublisherGrpcTransport(channel=grpc.insecure_channel(emulator))
         client = pubsub_v1.PublisherClient(transport=transport)
-        client.publish(topic=topic, messages=[pubsub_v1.PubsubMessage.deserialize(message)])
+        parsed: Any = pubsub_v1.PubsubMessage.deserialize(message)
+        client.publish(topic=topic, messages=[parsed])
         return ()
 
     return publish

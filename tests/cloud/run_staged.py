@@ -19,6 +19,7 @@ from apache_beam.portability.api import beam_provision_api_pb2, beam_runner_api_
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.runner import PipelineState
 from google.protobuf import json_format, struct_pb2
+from pubsub_steps import fill_in
 
 COUNTER = "counter:"
 """Before each of the pipeline's own counters: its step, namespace, name and value."""
@@ -27,6 +28,8 @@ COUNTER = "counter:"
 def run(file: Path, python: str, options: dict) -> bool:
     """Runs it; whether it ended well."""
     pipeline = beam_runner_api_pb2.Pipeline.FromString(file.read_bytes())
+    if emulator := os.environ.get("PUBSUB_EMULATOR_HOST"):
+        fill_in(pipeline, emulator)
     # What the boot program of a worker's container ends in.
     worker = shlex.join([python, "-I", "-m", "apache_beam.runners.worker.sdk_worker_main"])
     for environment in pipeline.components.environments.values():

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +11,12 @@ import storage
 from compiled import ACCOUNT, BUCKET, IMAGE, PROJECT
 from dataflow_service import Dataflow, Job
 from small_model import expected, write_model
+from vertex_command import run_command, worker_variables
 from workers import Workers
 
 from models.judging import EXAMPLE_REQUEST
 from models.names import PREDICTED
 
-CHECKOUT = Path(__file__).parents[2]
 ROW = dict(EXAMPLE_REQUEST)
 GOOD, BAD = 700, 3
 
@@ -45,42 +42,17 @@ def rows(dataflow: Dataflow, tmp_path_factory: pytest.TempPathFactory) -> str:
         bucket.blob(f"in/{number}.jsonl").upload_from_string("\n".join(lines))
     model = tmp_path_factory.mktemp("pushed")
     write_model(model, 7, offset=0.2)
-    for file in model.rglob("*"):
-        if file.is_file():
-            name = f"natality/serving/natality/{file.relative_to(model).as_posix()}"
-            bucket.blob(name).upload_from_filename(str(file))
+    storage.upload(dataflow.storage_url, BUCKET, model, "natality/serving/natality")
     return f"gs://{BUCKET}/in/*.jsonl"
 
 
 def predict(dataflow: Dataflow, key: Path, given: str, output: str, *flags: str) -> Ended:
-    """Runs the command; only the addresses of the services differ."""
-    required = ("--project", PROJECT, "--run-root", f"gs://{BUCKET}/natality")
-    required += ("--service-account", ACCOUNT, "--image", IMAGE, "--push-to", "storage")
-    command = [sys.executable, "vertex_runner.py", *required, *flags]
-    command += ["--addresses", f"dataflow={dataflow.url}"]
-    jobs = len(dataflow.jobs)
-    ended = subprocess.run(
-        [*command, "batch", "--run", "monday", "--input", given, "--output", output],
-        cwd=CHECKOUT,
-        env={k: v for k, v in os.environ.items() if not k.startswith("NATALITY_")}
-        | {
-            "STORAGE_EMULATOR_HOST": dataflow.storage_url,
-            "GOOGLE_APPLICATION_CREDENTIALS": str(key),
-            "NO_GCE_CHECK": "true",
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=400,
-        check=False,
+    """Runs the command."""
+    given_and_output = ("--input", given, "--output", output)
+    ended = run_command(
+        dataflow, key, "--push-to", "storage", *flags, "batch", "--run", "monday", *given_and_output
     )
-    assert len(dataflow.jobs) == jobs + 1, ended.stdout[-5000:]
     return Ended(ended.returncode, ended.stdout, dataflow.jobs[-1])
-
-
-def variables(dataflow: Dataflow) -> dict[str, str]:
-    """Where workers find the bucket."""
-    return {"STORAGE_EMULATOR_HOST": dataflow.storage_url, "NO_GCE_CHECK": "true"}
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +64,7 @@ def with_package(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Ended:
     """Workers of the image as it is."""
-    there = Workers(image_python, tmp_path_factory.mktemp("with"), variables(dataflow))
+    there = Workers(image_python, tmp_path_factory.mktemp("with"), worker_variables(dataflow))
     assert there.has("serving.batch")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dataflow, "workers", there)
@@ -148,7 +120,7 @@ def test_it_fails_and_writes_nothing_where_workers_lack_our_package(
     dataflow: Dataflow, workers: Workers, rows: str, credentials: Path, tmp_path: Path
 ):
     with pytest.MonkeyPatch.context() as patch:
-        there = Workers(workers.python, tmp_path, variables(dataflow))
+        there = Workers(workers.python, tmp_path, worker_variables(dataflow))
         patch.setattr(dataflow, "workers", there)
         ended = predict(dataflow, credentials, rows, f"gs://{BUCKET}/lacking/scored.jsonl")
     assert ended.job.state == "JOB_STATE_FAILED"

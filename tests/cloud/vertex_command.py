@@ -12,9 +12,7 @@ from dataflow_service import Dataflow
 from image import CHECKOUT
 
 
-def run_command(
-    dataflow: Dataflow, key: Path, *arguments: str
-) -> subprocess.CompletedProcess[str]:
+def run_command(dataflow: Dataflow, key: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs a command that starts a job.
 
     Args:

@@ -59,6 +59,15 @@ def client(url: str) -> storage.Client:
     )
 
 
+def upload(url: str, bucket: str, folder: Path, name: str) -> None:
+    """Puts the files of a folder below a name in a bucket."""
+    there = client(url).bucket(bucket)
+    for file in folder.rglob("*"):
+        if file.is_file():
+            blob = there.blob(f"{name}/{file.relative_to(folder).as_posix()}")
+            blob.upload_from_filename(str(file))
+
+
 def write_credentials(file: Path, token_url: str) -> None:
     """Writes a new service account key.
 

@@ -28,8 +28,9 @@ from tfx.utils import proto_utils
 
 from data.query import SPLITS
 from data.table import TABLE
-from pipeline.beam import RUNNER
+from pipeline.beam import RUNNER, in_process
 from pipeline.components import embedded_bigquery
+from pipeline.settings import ROOT
 
 BIRTHS = 3000
 CHECKOUT = Path(__file__).parents[2]
@@ -134,7 +135,7 @@ def _run_here(births: Path, folder: Path, sample: float) -> dict[str, collection
             metadata_connection_config=metadata.sqlite_metadata_connection_config(
                 str(folder / "db")
             ),
-            beam_pipeline_args=[f"--runner={RUNNER}", "--direct_running_mode=in_memory"],
+            beam_pipeline_args=[*in_process(ROOT / "setup.py")],
         )
     )
     (examples,) = (folder / "root" / "BigQueryExampleGen" / "examples").iterdir()

@@ -33,20 +33,15 @@ from models.metrics import FORMULAS, JUDGED
 from models.names import EXAMPLES, PREDICTION
 from models.resampling import RESAMPLING_GROUPS, resampling_groups
 from models.slicing import slice_values
-from pipeline.beam import RUNNER
+from pipeline.beam import in_process
+from pipeline.settings import ROOT
 from schema.propose import SCHEMA_FILE
 
 Row = dict[str, Any]
 SliceKey = tuple[tuple[str, str], ...]
 Metrics = dict[SliceKey, dict[str, float]]
 
-BEAM: list[Any] = [
-    f"--runner={RUNNER}",
-    "--direct_running_mode=in_memory",
-    "--pickle_library=cloudpickle",
-    # Else TFX builds a package of itself, two seconds each time.
-    f"--setup_file={Path(__file__).parents[2] / 'setup.py'}",
-]
+BEAM: list[Any] = [*in_process(ROOT / "setup.py")]
 # The rule below keeps to them; in slices smaller than these it would not.
 BOUNDS = Bounds(
     max_rmse=1.5,

@@ -46,7 +46,8 @@ from models.request import RequestError, check_request, parse_request
 from models.resampling import resampling_groups
 from models.slicing import slice_values
 from models.task import Training, run_fn
-from pipeline.beam import RUNNER
+from pipeline.beam import in_process
+from pipeline.settings import ROOT
 from serving.sql.translation import translate_model
 
 Row = dict[str, Any]
@@ -255,14 +256,8 @@ def evaluated(learned: Learned) -> dict[tuple, int]:
     evaluation, blessing = standard_artifacts.ModelEvaluation(), standard_artifacts.ModelBlessing()
     evaluation.uri, blessing.uri = str(learned.root / "evaluation"), str(learned.root / "blessing")
     bounds = Bounds(10, 10, 1, 1, 1, learned.table.slices[:1])
-    setup_file = Path(__file__).parents[2] / "setup.py"
     context = Executor.Context(
-        beam_pipeline_args=[
-            f"--runner={RUNNER}",
-            "--direct_running_mode=in_memory",
-            "--pickle_library=cloudpickle",
-            f"--setup_file={setup_file}",
-        ],
+        beam_pipeline_args=[*in_process(ROOT / "setup.py")],
         tmp_dir=str(learned.root / "tmp"),
         unique_id="1",
     )

@@ -22,10 +22,11 @@ from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 from common.errors import UserError
 from models.declaration import Label
 from models.features import LABEL
-from pipeline.beam import RUNNER
+from pipeline.beam import in_process
 from pipeline.components import anomaly_gate as gate
 from pipeline.components.accepted_statistics import AcceptedStatistics
 from pipeline.components.resolvers import OtherAcceptedStrategy
+from pipeline.settings import ROOT
 from schema import distances, findings, plausibility
 from schema.validation import inspect, read_findings
 
@@ -370,7 +371,7 @@ def run_pipeline(folder: Path, severity: str) -> None:
             components=[examples, previous, stats, inferred, agreed, anomalies, step, accepted],
             enable_cache=True,
             metadata_connection_config=connection,
-            beam_pipeline_args=[f"--runner={RUNNER}", "--direct_running_mode=in_memory"],
+            beam_pipeline_args=[*in_process(ROOT / "setup.py")],
         )
     )
 

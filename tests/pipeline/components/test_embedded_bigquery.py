@@ -27,9 +27,10 @@ from data.query import SPLITS, render
 from data.source import open_source
 from data.table import TABLE, QueryParameters
 from data.warehouse import Warehouse
-from pipeline.beam import RUNNER
+from pipeline.beam import in_process
 from pipeline.components import embedded_bigquery
 from pipeline.components.embedded_bigquery import Executor, custom_config, encode
+from pipeline.settings import ROOT
 
 BIRTHS = 2000
 TYPES = {"BOOL": pa.bool_(), "INT64": pa.int64(), "FLOAT64": pa.float64(), "STRING": pa.string()}
@@ -93,7 +94,7 @@ def execute(
         ),
     }
     context = Executor.Context(
-        beam_pipeline_args=[f"--runner={RUNNER}", "--direct_running_mode=in_memory"],
+        beam_pipeline_args=[*in_process(ROOT / "setup.py")],
         tmp_dir=str(folder),
         unique_id="1",
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import storage
+import tensorflow as tf
 from compiled import ACCOUNT, BUCKET, IMAGE, PROJECT
 from dataflow_service import Dataflow, Job
 from small_model import expected, write_model
@@ -19,6 +21,7 @@ from models.names import PREDICTED
 
 ROW = dict(EXAMPLE_REQUEST)
 GOOD, BAD = 700, 3
+LOG = ("--request-log", f"gs://{BUCKET}/requests")
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 
@@ -48,7 +51,7 @@ def rows(dataflow: Dataflow, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def predict(dataflow: Dataflow, key: Path, given: str, output: str, *flags: str) -> Ended:
     """Runs the command."""
-    given_and_output = ("--input", given, "--output", output)
+    given_and_output = ("--input", given, "--output", output, *LOG)
     ended = run_command(
         dataflow, key, "--push-to", "storage", *flags, "batch", "--run", "monday", *given_and_output
     )
@@ -114,6 +117,20 @@ def test_every_row_is_answered_or_told(with_package: Ended, dataflow: Dataflow):
     ]
     assert objects(dataflow, "natality/temp/batch/") == []
     assert dataflow.unknown == []
+
+
+def test_the_log_has_each_row_that_is_answered(
+    with_package: Ended, dataflow: Dataflow, tmp_path: Path
+):
+    (name,) = objects(dataflow, "requests/")
+    assert name.endswith("-monday.tfrecord.gz")
+    file = tmp_path / "log.gz"
+    storage.client(dataflow.storage_url).bucket(BUCKET).blob(name).download_to_filename(str(file))
+    examples: Any = tf.data.TFRecordDataset(str(file), "GZIP").as_numpy_iterator()
+    features = [tf.train.Example.FromString(example).features.feature for example in examples]
+    rows = [its["served/row"].int64_list.value[0] for its in features]
+    assert rows == list(range(2 * GOOD))
+    assert {its["served/version"].int64_list.value[0] for its in features} == {7}
 
 
 def test_it_fails_and_writes_nothing_where_workers_lack_our_package(

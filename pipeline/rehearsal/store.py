@@ -84,14 +84,17 @@ class Store:
             self._contents.cached[key] = outputs
         self._write()
 
-    def begin(self) -> dict[str, Outputs]:
+    def begin(self, tasks: Iterable[str]) -> dict[str, Outputs]:
         """Starts a rehearsal.
+
+        Args:
+            tasks: Names of its tasks; what those of another pipeline made stays.
 
         Returns:
             What each task made in the one before, as far as that came.
         """
-        before, self._contents.latest = self._contents.latest, {}
-        return before
+        latest = self._contents.latest
+        return {name: latest.pop(name) for name in tasks if name in latest}
 
     def ended(self, task: str, outputs: Outputs) -> None:
         """Notes what a task of this rehearsal made, found or reused."""

@@ -84,7 +84,7 @@ class TaskRunner:
             UserError: If one cannot run.
             TaskFailed: If one failed.
         """
-        before = self._store.begin()
+        before = self._store.begin(self._job.tasks)
         for task in self._job.tasks.values():
             if self._reuses(task) and task.name not in before:
                 raise UserError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 from checkout import PROJECT, QUICK, environment
+from request_logs import drawn, write_log
 
 from models.features import FEATURES
 from models.names import PREDICTION, SERVING
@@ -280,6 +282,21 @@ def predictions(model: Path) -> list[float]:
     births = [parse_request(json.dumps(birth)) for birth in BIRTHS]
     columns = {f.name: tf.constant([birth[f.name] for birth in births]) for f in FEATURES}
     return list(signature(**columns)[PREDICTION].numpy())
+
+
+def test_a_watch_is_rehearsed_on_the_version_that_was_pushed(folder: Folder, first: Ended) -> None:
+    yesterday = datetime.datetime.now(datetime.timezone.utc).date() - datetime.timedelta(1)
+    days = [drawn(400, 1), drawn(400, 2).assign(mother_age=44.0)]
+    for name, rows, status in (("quiet", days[:1], 0), ("older", days, 4)):
+        write_log(folder.path / name, rows, version=1, first=yesterday)
+        flags = ("--log", f"gs://my-bucket/{name}", "--requests", name, "--retrain")
+        process = folder.start("vertex_runner.py", "watch", "rehearse", *flags)
+        out, err = process.communicate(timeout=900)
+        assert process.returncode == status, out + err
+    asked = map(json.loads, (folder.logs / "requests.jsonl").read_text().splitlines())
+    retraining, told = (request["body"] for request in asked)
+    assert retraining["displayName"] == "natality-development"
+    assert "Not as learned: mother age." in told["text"]
 
 
 @pytest.fixture(scope="module")

@@ -66,6 +66,15 @@ def test_a_task_is_told_its_inputs_and_outputs_as_vertex_does(tmp_path: Path) ->
     )
 
 
+def test_a_rehearsal_of_another_pipeline_leaves_what_can_be_reused(tmp_path: Path) -> None:
+    job = pipeline(make=maker(), use=task(container(SHOW), inputs={"model": "make.model"}))
+    run(job, tmp_path)
+    run(pipeline(watch=task(container(""))), tmp_path)
+    watcher = Watcher()
+    run(job, tmp_path, watcher, from_task="use")
+    assert ("make", State.REUSED) in watcher.changes
+
+
 def test_a_run_is_told_as_vertex_tells_it_to_later_ones(tmp_path: Path) -> None:
     run(pipeline(make=maker()), tmp_path)
     (file,) = (tmp_path / "logs").glob("*/run.json")

@@ -21,6 +21,7 @@ from pipeline.caching import code_fingerprint
 from pipeline.components import sharded_bigquery
 from pipeline.components.accepted_statistics import AcceptedStatistics
 from pipeline.components.anomaly_gate import AnomalyGate
+from pipeline.components.batch_scorer import BatchScorer
 from pipeline.components.replay_gate import Replay
 from pipeline.components.shards import to_config
 from pipeline.components.tuner import Tuner
@@ -51,6 +52,7 @@ class Engines:
         trainer: The Trainer to use: where training runs is its executor's matter.
         training_config: What that executor must know.
         pusher: The Pusher to use.
+        staging: Folder of what is scored and not yet whole; empty for one beside the output.
         source: Where the rows come from, in words.
         table_state: What the table is as the run begins, as a line that changes with its rows;
             empty where the rows are known by `source_fingerprint`, or not at all.
@@ -74,6 +76,7 @@ class Engines:
     trainer: type[tfx.components.Trainer] = tfx.components.Trainer
     training_config: Mapping[str, Any] = MappingProxyType({})
     pusher: type[tfx.components.Pusher] = tfx.components.Pusher
+    staging: str = ""
     source: str = "BigQuery"
     table_state: str = ""
     source_fingerprint: str = ""
@@ -197,9 +200,21 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         **engines.destination,
     )
 
+    scorer = None
+    if settings.score_input:
+        scorer = BatchScorer(
+            model=trainer.outputs["model"],
+            pushed_model=pusher.outputs["pushed_model"],
+            score_input=settings.score_input,
+            score_output=settings.score_output,
+            staging=engines.staging,
+            code=code_fingerprint("pipeline.components.batch_scorer"),
+        )
+
     components = [
         *(examples, statistics, previous, inferred_schema, schema, anomalies, gate, accepted),
         *(transform, tuner, base_model, trainer, baseline, evaluator, replay, pusher),
+        scorer,
     ]
     components = [component for component in components if component is not None]
     report = Report(

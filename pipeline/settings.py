@@ -35,10 +35,13 @@ COMPONENTS = (
     *("BaseModel", "BigQueryExampleGen", "ImportSchemaGen", "TunedHyperparameters"),
     *("StatisticsGen", "ExampleValidator", "PreviousStatistics", "SchemaGen", "AnomalyGate"),
     *("AcceptedStatistics", "Transform", "Tuner", "Trainer", "Baseline"),
-    *("Evaluator", "Replay", "Pusher", "Report"),
+    *("Evaluator", "Replay", "Pusher", "BatchScorer", "Report"),
 )
 """Of the pipeline, in the order in which they run; known without loading TFX. A setting may leave
 some out, see `Settings.components`."""
+
+ROW_FILES = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
+"""Ends of the names of files with rows to score."""
 
 LONGEST_ROOT = 400
 """Bytes of the run root's path: SQLite opens no file whose path has more than 511."""
@@ -199,6 +202,15 @@ class Settings(Layered, QueryParameters):
         description="dataset that keeps models in BigQuery, as project.dataset; the project pays",
     )
 
+    score_input: str | None = Field(
+        None,
+        description="rows to predict after each push: .parquet, .csv or .jsonl files, or a table, "
+        "as bq:project.dataset.table",
+    )
+    score_output: str | None = Field(
+        None, description="where they go, with their predictions: a file or a table"
+    )
+
     environment: str = Field(
         "development",
         pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$",
@@ -265,11 +277,28 @@ class Settings(Layered, QueryParameters):
             raise ValueError("reference 'bigquery_ml' needs bigquery_ml_dataset as well")
         return self
 
+    @field_validator("score_input", "score_output")
+    @classmethod
+    def _check_place(cls, place: str | None) -> str | None:
+        table = r"(bq:)?[\w-]+(\.[\w-]+){2}"
+        if place and not (place.endswith(ROW_FILES) or re.fullmatch(table, place)):
+            raise ValueError(
+                "write a name that ends in .parquet, .csv or .jsonl, or bq:project.dataset.table"
+            )
+        return place
+
+    @model_validator(mode="after")
+    def _check_scoring(self) -> Settings:
+        if (self.score_input is None) != (self.score_output is None):
+            raise ValueError("score_input and score_output go together, and one of them is missing")
+        return self
+
     @property
     def components(self) -> tuple[str, ...]:
         """Those of the pipeline as it is set, in the order in which they run."""
         left_out = ["TunedHyperparameters" if self.tune_trials else "Tuner"]
         left_out += [] if self.warm_start else ["BaseModel"]
+        left_out += [] if self.score_input else ["BatchScorer"]
         return tuple(name for name in COMPONENTS if name not in left_out)
 
     @property

@@ -211,6 +211,8 @@ def show_summary(console: Console, summary: RunSummary) -> None:
     if summary.pushed_to:
         _line(console, "Pushed to", shortened(summary.pushed_to))
         _warn_if_not_served(console, Path(summary.pushed_to))
+    if summary.scored:
+        _line(console, "Scored", summary.scored)
 
 
 def shortened(place: str) -> str:

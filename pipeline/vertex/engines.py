@@ -45,6 +45,7 @@ def vertex_engines(settings: VertexSettings, table_state: str = "") -> Engines:
         trainer=Trainer,
         training_config=training_config(settings),
         pusher=pusher,
+        staging=f"{settings.temp_root}/scored/{settings.environment}",
         source=f"BigQuery, table {settings.table}{f', {table_state}' if table_state else ''}",
         table_state=table_state,
     )

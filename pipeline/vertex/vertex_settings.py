@@ -12,7 +12,7 @@ from pydantic_settings import SettingsConfigDict
 
 from data.table import TABLE
 from pipeline.cli.config import VERTEX_PREFIX, load
-from pipeline.settings import Settings
+from pipeline.settings import ROW_FILES, Settings
 from pipeline.vertex import resource_names
 from pipeline.vertex.addresses import ADDRESSES, Address, Service
 from pipeline.vertex.scales import SCALES, Scale
@@ -196,6 +196,14 @@ class VertexSettings(Settings):
                 "image is named by its digest, and that of the server has another: "
                 "serving_image must be set too"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_scored_places(self) -> VertexSettings:
+        for name in ("score_input", "score_output"):
+            place = getattr(self, name)
+            if place and place.endswith(ROW_FILES) and not place.startswith("gs://"):
+                raise ValueError(f"{name} is {place!r}, which Dataflow's workers do not reach")
         return self
 
     @model_validator(mode="after")

@@ -61,6 +61,8 @@ class RunArtifacts:
     blessing: Artifact | None = _output("Evaluator", "blessing", "ModelBlessing")
     replay: Artifact | None = _output("Replay", "blessing", "InfraBlessing")
     pushed: Artifact | None = _output("Pusher", "pushed_model", "PushedModel", optional=True)
+    # How many rows were predicted after the push, where some are to be.
+    scored: Artifact | None = _output("BatchScorer", "outcome", "InferenceResult", optional=True)
     # The page that the run made of itself.
     page: Artifact | None = _output("Report", "page", "HTML")
 

@@ -28,6 +28,7 @@ class RunSummary:
         page: Its page.
         start: Where training started, if there was a model that it was to go on from.
         replay: How the model answered in its server, a sentence.
+        scored: What came of the rows that were predicted after the push, a sentence.
     """
 
     rows: dict[str, int]
@@ -40,6 +41,7 @@ class RunSummary:
     page: str
     start: str | None = None
     replay: str | None = None
+    scored: str | None = None
 
 
 def summarise(run: RunArtifacts, page: str) -> RunSummary:
@@ -66,6 +68,7 @@ def summarise(run: RunArtifacts, page: str) -> RunSummary:
         page=page,
         start=_start(history.read(run.training.uri)) if run.training else None,
         replay=replay.sentence if replay else None,
+        scored=run.scored.properties.get("summary") if run.scored else None,
     )
 
 

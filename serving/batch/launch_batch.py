@@ -85,10 +85,25 @@ def start(batch: Batch, beam_flags: Sequence[str] = ()) -> PipelineResult:
     Raises:
         UserError: If it failed, or there is nothing to read.
     """
-    gc.freeze()  # Going through all that TensorFlow and Beam have loaded takes half a second.
     here = not any(flag.startswith("--runner") for flag in beam_flags)
     flags = [*beam_flags, f"--runner={RUNNER}"] if here else list(beam_flags)
-    options = PipelineOptions(["--pickle_library=cloudpickle", *flags])
+    return start_with(batch, PipelineOptions(["--pickle_library=cloudpickle", *flags]))
+
+
+def start_with(batch: Batch, options: PipelineOptions) -> PipelineResult:
+    """Starts a batch with options of Beam that name a runner; else as `start`.
+
+    Args:
+        batch: What to predict.
+        options: Of Beam.
+
+    Returns:
+        Beam's handle of it.
+
+    Raises:
+        UserError: If it failed, or there is nothing to read.
+    """
+    gc.freeze()  # Going through all that TensorFlow and Beam have loaded takes half a second.
     FileSystems.set_options(options)
     clear(batch.staging)
     if not is_remote(batch.staging):

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from data.table import TABLE
 from models.features import LABEL
 from models.judging import EXAMPLE_REQUEST
+from models.names import PREDICTED
 
 PROJECT = Path(__file__).parents[2]
 BOUNDS = ("max-rmse", "max-slice-rmse", "max-rmse-rise", "max-slice-rmse-rise")
@@ -38,7 +39,9 @@ def test_a_run_ends_in_a_model_that_predicts(tmp_path: Path):
     # Bounds that any model keeps: how good one is after so few steps says nothing.
     bounds = [f"--{bound}={1e6 * (LABEL.maximum - LABEL.minimum):.0f}" for bound in BOUNDS]
     steps = ["--train-steps=40", "--checkpoint-interval=20"]
-    out = run(tmp_path, f"--sample={SHARE:.3f}", *steps, *bounds)
+    (tmp_path / "rows.jsonl").write_text(json.dumps({**EXAMPLE_REQUEST, "key": "a"}))
+    scoring = ["--score-input=rows.jsonl", "--score-output=scored.jsonl"]
+    out = run(tmp_path, f"--sample={SHARE:.3f}", *steps, *bounds, *scoring)
     assert re.search(r"^  Verdict +blessed$", out, re.MULTILINE)
     (report,) = re.findall(r"^  Report +(.*)$", out, re.MULTILINE)
     page = (tmp_path / report).read_text(encoding="utf-8")
@@ -50,3 +53,7 @@ def test_a_run_ends_in_a_model_that_predicts(tmp_path: Path):
     assert unit == LABEL.unit
     assert LABEL.minimum <= float(value.replace(",", "")) <= LABEL.maximum
     assert interval.startswith("80% between ")
+
+    (scored,) = map(json.loads, (tmp_path / "scored.jsonl").read_text().splitlines())
+    assert scored["key"] == "a"
+    assert f"{scored[PREDICTED]:,.{len(value.partition('.')[2])}f}" == value

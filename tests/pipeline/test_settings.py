@@ -109,6 +109,7 @@ def test_home_is_expanded(empty_folder: Path, monkeypatch: pytest.MonkeyPatch):
         (["--judged-slices", "colour"], "judged_slices", "'colour'", "plurality, is_male"),
         (["--schema-file", "none.pbtxt"], "schema_file", "'none.pbtxt'", "no such file"),
         (["--bigquery-temp", "/tmp"], "bigquery_temp", "'/tmp'", "start with gs://"),
+        (["--score-input", "rows.xlsx"], "score_input", "'rows.xlsx'", ".parquet, .csv or .jsonl"),
         (["--seed", str(2**32)], "seed", f"'{2**32}'", f"less than {2**32}"),
         (["--from", "Trainr"], "from", "'Trainr'", "is Trainer meant?"),
         (["--to", "x"], "to", "'x'", "they are BaseModel, BigQueryExampleGen, "),
@@ -219,6 +220,11 @@ def test_a_value_may_be_called_as_a_command():
 def test_bigquery_needs_a_project_and_a_folder():
     message = refused("--source", "bigquery", "--project", "mine")
     assert "needs project and bigquery_temp" in message
+
+
+@pytest.mark.parametrize("flag", ["--score-input", "--score-output"])
+def test_rows_to_score_need_a_place_to_go(flag: str):
+    assert "go together, and one of them is missing" in refused(flag, "rows.csv")
 
 
 @pytest.mark.parametrize(

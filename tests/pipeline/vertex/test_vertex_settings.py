@@ -101,6 +101,10 @@ def test_labels_are_checked(vertex_settings: Load, label: str):
         (["--dataflow-timeout", "400"], "dataflow_timeout is 400, more than task_timeout, 360"),
         (["--training-timeout", "400"], "training_timeout is 400, more than task_timeout, 360"),
         (
+            ["--score-input", "rows.csv", "--score-output", "bq:my-project.rides.scored"],
+            "score_input is 'rows.csv', which Dataflow's workers do not reach",
+        ),
+        (
             ["--dataflow-subnetwork", "regions/europe-west1/subnetworks/a"],
             "which is not in region us-central1",
         ),

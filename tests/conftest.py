@@ -4,13 +4,10 @@ import signal
 from pathlib import PurePosixPath
 
 import pytest
-from chromium import browser
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from common.environment import set_environment
-
-__all__ = ["browser"]  # A fixture, for all rooms.
 
 set_environment()
 # A suite started in the background may inherit that Ctrl-C is ignored, and would hand it on.

@@ -130,6 +130,7 @@ def _move(source: str, target: str) -> None:
     if is_remote(target):
         FileSystems.copy([source], [target])  # An object appears whole; `clear` takes the other.
     else:
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
 
 

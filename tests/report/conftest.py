@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from chromium import browser
 from real_runs import Runs
 
 from report.facts import Facts
+
+__all__ = ["browser"]  # A fixture, for the tests of pages.
 
 
 @pytest.fixture(scope="session")

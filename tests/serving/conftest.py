@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import browser
 from served_rows import wait_until_ready
 from small_model import write_model
 from starlette.testclient import TestClient
 
 from serving.server.application import create_application
 from serving.server.server_settings import ServerSettings
+
+__all__ = ["browser"]  # A fixture, for the tests of the page.
 
 NAME = "model"
 

@@ -32,7 +32,7 @@ def rows(tmp_path: Path) -> Path:
     return file
 
 
-def score(rows: Path, **properties: Any) -> Any:
+def score(rows: Path, output: str = "scored.jsonl", **properties: Any) -> Any:
     """Runs the component behind a Pusher that has left such properties; its output."""
     folder = rows.parent
     model, pushed = standard_artifacts.Model(), standard_artifacts.PushedModel()
@@ -47,7 +47,8 @@ def score(rows: Path, **properties: Any) -> Any:
         pushed_model=pushed,
         outcome=outcome,
         score_input=str(rows),
-        score_output=str(folder / "scored.jsonl"),
+        score_output=str(folder / output),
+        staging=str(folder / "staging"),
         beam_pipeline=beam.Pipeline(options=PipelineOptions(in_process(ROOT / "setup.py"))),
     )
     return outcome
@@ -71,6 +72,11 @@ def test_what_was_pushed_predicts(rows: Path, mark: float):
     (letter,) = Path(outcome.uri).glob("*.dead.jsonl")
     assert "mother_age is 300" in letter.read_text()
     assert "1 not, and told with their causes in" in outcome.get_string_custom_property("summary")
+
+
+def test_the_outputs_folder_need_not_be_there(rows: Path):
+    score(rows, "new/scored.jsonl", pushed=1, pushed_version="1")
+    assert (rows.parent / "new" / "scored.jsonl").exists()
 
 
 def test_where_nothing_was_pushed_the_output_stays(rows: Path):

@@ -101,7 +101,7 @@ def test_status_of_nothing(tmp_path: Path):
 @pytest.mark.parametrize(
     ("command", "cause"),
     [
-        ("", "not said what to do"),
+        ("", "not said what release is to do"),
         ("rollback --to 7", "no version 7"),
         ("rollback --to 3", "is the newest"),
         ("restore", "was taken back"),

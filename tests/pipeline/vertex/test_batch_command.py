@@ -72,10 +72,8 @@ def test_the_version_that_the_endpoint_asks_predicts(
         in printed
     )
     request = job(google)
-    assert (request["name"], request["type"]) == (
-        "natality-development-batch-monday",
-        "JOB_TYPE_BATCH",
-    )
+    assert request["name"] == "natality-development-batch-monday"
+    assert request["type"] in ("JOB_TYPE_BATCH", 1)  # A newer Beam gives the number.
     told = request["environment"]["sdkPipelineOptions"]["options"]
     assert told["temp_location"].startswith("gs://my-bucket/natality/temp/natality-development-")
     assert told["sdk_container_image"].endswith("/natality-workers:1")

@@ -60,17 +60,17 @@ def test_the_job_is_a_stream_that_grows_with_its_messages(
     assert "gcloud dataflow jobs drain job-2 --region us-central1 --project my-project" in printed
     (asked,) = google.asked(f"POST {JOBS}")
     request = asked.body
-    assert (request["name"], request["type"]) == (NAME, "JOB_TYPE_STREAMING")
+    assert request["name"] == NAME
+    assert request["type"] in ("JOB_TYPE_STREAMING", 2)  # A newer Beam gives numbers.
     environment = request["environment"]
     told = environment["sdkPipelineOptions"]["options"]
     assert told["enable_streaming_engine"] is True
     assert {"enable_streaming_engine", "use_runner_v2"} <= set(environment["experiments"])
     assert "serviceOptions" not in environment  # Nothing ends it after some time.
     (pool,) = environment["workerPools"]
-    assert pool["autoscalingSettings"] == {
-        "algorithm": "AUTOSCALING_ALGORITHM_BASIC",
-        "maxNumWorkers": 10,
-    }
+    scaling = pool["autoscalingSettings"]
+    assert scaling["algorithm"] in ("AUTOSCALING_ALGORITHM_BASIC", 2)
+    assert scaling["maxNumWorkers"] == 10
     steps = staged(request, buckets)
     (read,) = (step for name, step in steps.items() if step.spec.urn.endswith("pubsub_read:v1"))
     assert b"projects/my-project/subscriptions/asked" in read.spec.payload

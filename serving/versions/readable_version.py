@@ -45,12 +45,12 @@ def newest_readable(folder: str | Path, load: Callable[[str], Loaded]) -> Readab
     damaged: dict[str, str] = {}
     for number in whole_versions(place):
         path = place.path(number)
-        try:
-            with place.fetched(number) as here:
+        with place.fetched(number) as here:  # A bucket out of reach is no damage.
+            try:
                 return ReadableVersion(number, path, load(here), damaged)
-        # What is cut or damaged may fail in any way.
-        except Exception as error:  # noqa: BLE001, told
-            damaged[path] = type(error).__name__
+            # What is cut or damaged may fail in any way.
+            except Exception as error:  # noqa: BLE001, told
+                damaged[path] = type(error).__name__
     if damaged:
         raise UserError(
             f"No model in {folder} can be read: "

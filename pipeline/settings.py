@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import glob
 import os
 import re
 from collections.abc import Sequence
@@ -387,6 +388,23 @@ class LocalSettings(Settings):
         if not path.is_dir():
             raise ValueError("there is no such folder")
         return str(path.resolve())
+
+    @field_validator("score_input")
+    @classmethod
+    def _check_rows(cls, place: str | None) -> str | None:
+        if place is None or not place.endswith(ROW_FILES) or place.startswith("gs://"):
+            return place
+        path = str(expanded(Path(place)))
+        if not glob.glob(path):  # Told now, and not once a model is pushed.
+            raise ValueError("there is no such file")
+        return path
+
+    @field_validator("score_output")
+    @classmethod
+    def _expand_output(cls, place: str | None) -> str | None:
+        if place is None or not place.endswith(ROW_FILES) or place.startswith("gs://"):
+            return place
+        return str(expanded(Path(place)))
 
     @field_validator("source")
     @classmethod

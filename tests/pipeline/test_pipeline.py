@@ -98,7 +98,9 @@ def test_a_warm_start_begins_with_the_last_blessed_model(
 
 
 def test_rows_are_scored_behind_the_push_where_some_are_to_be(tmp_path: Path):
-    flags = ["--score-input", "rows.csv", "--score-output", "bq:my-project.rides.scored"]
+    rows = tmp_path / "rows.csv"
+    rows.touch()
+    flags = ["--score-input", str(rows), "--score-output", "bq:my-project.rides.scored"]
     ir = compiled(tmp_path, *flags)
     scoring = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
     assert tuple(scoring) == load_settings(flags).components

@@ -109,6 +109,7 @@ def test_home_is_expanded(empty_folder: Path, monkeypatch: pytest.MonkeyPatch):
         (["--judged-slices", "colour"], "judged_slices", "'colour'", "plurality, is_male"),
         (["--schema-file", "none.pbtxt"], "schema_file", "'none.pbtxt'", "no such file"),
         (["--bigquery-temp", "/tmp"], "bigquery_temp", "'/tmp'", "start with gs://"),
+        (["--score-input", "no.csv"], "score_input", "'no.csv'", "no such file"),
         (["--score-input", "rows.xlsx"], "score_input", "'rows.xlsx'", ".parquet, .csv or .jsonl"),
         (["--seed", str(2**32)], "seed", f"'{2**32}'", f"less than {2**32}"),
         (["--from", "Trainr"], "from", "'Trainr'", "is Trainer meant?"),
@@ -223,7 +224,8 @@ def test_bigquery_needs_a_project_and_a_folder():
 
 
 @pytest.mark.parametrize("flag", ["--score-input", "--score-output"])
-def test_rows_to_score_need_a_place_to_go(flag: str):
+def test_rows_to_score_need_a_place_to_go(empty_folder: Path, flag: str):
+    (empty_folder / "rows.csv").touch()
     assert "go together, and one of them is missing" in refused(flag, "rows.csv")
 
 

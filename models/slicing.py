@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,12 +72,12 @@ def slice_places(
 
 def _words(column: Any, rows: int) -> tuple[tuple[str, ...], np.ndarray]:
     values = dense(column, rows).tolist()
-    different = dict.fromkeys(values)
-    words = tuple(v.decode() if isinstance(v, bytes) else str(v) for v in different)
-    places = dict(zip(different, range(len(different)), strict=True))
+    # A value that was not seen gets the next place: one look at each is enough.
+    different: defaultdict[Any, int] = defaultdict(itertools.count().__next__)
+    places = np.fromiter(map(different.__getitem__, values), np.int64, len(values))
+    words = (v.decode() if isinstance(v, bytes) else str(v) for v in different)
     # As the transform has it, an empty word is an unknown one.
-    told = tuple(UNKNOWN if word in ("", "nan") else word for word in words)
-    return told, np.fromiter(map(places.__getitem__, values), np.int64, len(values))
+    return tuple(UNKNOWN if word in ("", "nan") else word for word in words), places
 
 
 def dense(column: Any, rows: int) -> np.ndarray:

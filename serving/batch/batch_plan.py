@@ -107,7 +107,7 @@ def _load(version: str) -> None:
     """Loads a version as workers will, and lets go of it."""
     from serving.batch.model_handler import SavedModelHandler
 
-    SavedModelHandler(version, {}).load_model()
+    SavedModelHandler(version).load_model()
 
 
 def new_run() -> str:

@@ -18,7 +18,8 @@ from serving.dead_letters import DeadLetter
 from serving.instances import Columns
 
 Key = tuple[int, int]
-"""Of a block: the place of its file among the inputs, and the number of its first row there."""
+"""Of a block: the place of its file among the inputs, and its own among those of the file that have
+rows to answer. Of dead letters, in place of the latter, the number of the first row."""
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,16 @@ from common.errors import UserError, causes
 from data.table import TABLE
 from serving.batch.batch_plan import Batch, input_files, plan
 from serving.batch.model_handler import SavedModelHandler
-from serving.batch.output_shards import clear, is_remote, rows_in, shards
+from serving.batch.output_shards import clear
 from serving.batch.scoring import COUNTERS, score
+from serving.batch.shard_names import ANSWERS, DEAD, UNFINISHED, is_remote, rows_in, shards
 from serving.records.request_log import share
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 """Beam's own, in this process, where no other is named."""
+
+KINDS = ANSWERS, UNFINISHED, DEAD
+"""Of shards, whose rows are done."""
 
 ANSWERED, FAILED, BAD_SETTINGS, DEAD_LETTERS = 0, 1, 2, 3
 """Exit statuses: every row is answered; nothing was written; wrong arguments; all was written, but
@@ -113,8 +117,9 @@ def start_with(batch: Batch, options: PipelineOptions) -> PipelineResult:
         files = input_files(batch, project=options.view_as(GoogleCloudOptions).project)
         facts = {"model_version": batch.version_name, "batch_run": batch.run}
         pipeline = beam.Pipeline(options=options)
-        handler = SavedModelHandler(batch.version, facts, logged=batch.log is not None)
-        score(pipeline, files, handler, batch.staging, batch.output, batch.dead_letters, batch.log)
+        handler = SavedModelHandler(batch.version)
+        places = batch.staging, batch.output, batch.dead_letters
+        score(pipeline, files, handler, facts, *places, batch.log)
         with _causes_told():
             result = pipeline.run()
         done = True
@@ -198,7 +203,7 @@ def progress(staging: str, tell: Callable[[str], None]) -> Iterator[None]:
 
     def look() -> None:
         while not ended.wait(seconds):
-            rows = sum(rows_in(s) for kind in ("answers", "dead") for s in shards(staging, kind))
+            rows = sum(rows_in(s) for kind in KINDS for s in shards(staging, kind))
             if rows:
                 tell(f"{rows:,} {TABLE.rows}, {rows / (time.monotonic() - began):,.0f}/s")
 

@@ -37,12 +37,27 @@ class Answered:
     """Rows that were answered.
 
     Attributes:
-        table: They, with their answers beside them.
-        logged: What a log of requests gets of them, if there is one.
+        checked: They, and what was asked of the model.
+        predictions: In the label's unit, `[rows]`.
+        intervals: Those of the model, if it has some.
     """
 
-    table: pa.Table
-    logged: pa.Table | None
+    checked: Checked
+    predictions: np.ndarray
+    intervals: Intervals | None
+
+    def table(self, facts: Mapping[str, str]) -> pa.Table:
+        """The rows with their answers beside them.
+
+        Args:
+            facts: Columns that are the same for every row.
+        """
+        answers = answers_of(self.predictions, self.intervals, self.checked.columns)
+        return with_answers(self.checked, {**answers, **facts})
+
+    def logged(self) -> pa.Table:
+        """What a log of requests gets of them."""
+        return asked_and_answered(self.checked.columns, self.predictions)
 
 
 class SavedModelHandler(ModelHandler[Checked, Answered, Loaded]):
@@ -50,15 +65,11 @@ class SavedModelHandler(ModelHandler[Checked, Answered, Loaded]):
 
     Args:
         path: The version's folder.
-        facts: Columns that are the same for every row.
-        logged: Whether a log of requests gets the rows as well.
     """
 
-    def __init__(self, path: str, facts: Mapping[str, str], *, logged: bool = False) -> None:
+    def __init__(self, path: str) -> None:
         super().__init__()
         self._path = path
-        self._facts = dict(facts)
-        self._logged = logged
 
     def load_model(self) -> Loaded:
         """The model; called once in each process."""
@@ -71,7 +82,7 @@ class SavedModelHandler(ModelHandler[Checked, Answered, Loaded]):
     def run_inference(
         self, batch: Sequence[Checked], model: Loaded, inference_args: dict[str, Any] | None = None
     ) -> Iterator[Answered]:
-        """The rows with their answers.
+        """What the model answers; what follows from it alone, the writing thread works out.
 
         Args:
             batch: Blocks.
@@ -80,9 +91,7 @@ class SavedModelHandler(ModelHandler[Checked, Answered, Loaded]):
         """
         for checked in batch:
             predictions = predictions_of(model, checked.columns)
-            answers = answers_of(predictions, model.intervals, checked.columns)
-            logged = asked_and_answered(checked.columns, predictions) if self._logged else None
-            yield Answered(with_answers(checked, answers | self._facts), logged)
+            yield Answered(checked, predictions, model.intervals)
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
         """A block is a batch already."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import os
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -19,7 +19,18 @@ from apache_beam.io.filesystems import FileSystems
 from common.errors import UserError
 from serving.batch.blocks import Key, as_text
 from serving.batch.logged_answers import AnswersLog, write_records
-from serving.batch.readers import kind_of
+from serving.batch.parquet_shards import GROUP_BLOCKS, parquet_writer
+from serving.batch.readers import BLOCK_ROWS, kind_of
+from serving.batch.shard_names import (
+    ANSWERS,
+    DEAD,
+    LOGGED,
+    is_remote,
+    move,
+    rows_in,
+    shard_name,
+    shards,
+)
 from serving.versions.places import BucketFolder
 
 TABLE = re.compile(r"[\w-]+(\.[\w-]+){2}")
@@ -32,35 +43,28 @@ def is_table(place: str) -> bool:
     return bool(TABLE.fullmatch(place)) and not place.endswith(ends)
 
 
+def is_parquet(output: str) -> bool:
+    """Whether rows are written as Parquet; so they are loaded into a table, too."""
+    return is_table(output) or kind_of(output) == ".parquet"
+
+
 def write_shard(staging: str, kind: str, key: Key, rows: int, content: pa.Table | bytes) -> None:
     """Writes some rows aside; what a retry writes again replaces it.
 
     Args:
         staging: Folder for what is not yet the output.
-        kind: `answers` or `dead`.
+        kind: Of shard.
         key: Of the block.
         rows: How many they are.
         content: The rows.
     """
-    name = FileSystems.join(staging, f"{kind}-{key[0]:06d}-{key[1]:012d}-{rows}")
-    with FileSystems.create(name) as stream:
+    with FileSystems.create(shard_name(staging, kind, key, rows)) as stream:
         if isinstance(content, bytes):
             stream.write(content)
         else:
             # Arrow's own format: what is read once, a moment later, is not worth Parquet's work.
             with pa.ipc.new_stream(stream, content.schema) as writer:
                 writer.write_table(content)
-
-
-def shards(staging: str, kind: str) -> list[str]:
-    """The shards of a kind, in the order of the input."""
-    (found,) = FileSystems.match([FileSystems.join(staging, f"{kind}-*")])
-    return sorted(file.path for file in found.metadata_list)
-
-
-def rows_in(shard: str) -> int:
-    """How many rows a shard has."""
-    return int(shard.rsplit("-", maxsplit=1)[1])
 
 
 def commit(
@@ -82,43 +86,42 @@ def commit(
     Raises:
         UserError: If a row is neither answered nor among the dead letters.
     """
-    found = {kind: shards(staging, kind) for kind in ("answers", "dead")}
+    found = {kind: shards(staging, kind) for kind in (ANSWERS, DEAD)}
     there = {kind: sum(map(rows_in, files)) for kind, files in found.items()}
     read = counts.get("read", 0)
     if read != sum(there.values()) or any(counts.get(k, 0) != n for k, n in there.items()):
         raise UserError(
-            f"{read:,} rows were read, but {there['answers']:,} answered and {there['dead']:,} "
+            f"{read:,} rows were read, but {there[ANSWERS]:,} answered and {there[DEAD]:,} "
             "are dead letters; nothing was written.",
             "This is a fault of the program or of the storage: run it again, and report it.",
         )
     letters = FileSystems.join(staging, "letters")
     with FileSystems.create(letters) as stream:
-        for shard in found["dead"]:
+        for shard in found[DEAD]:
             with FileSystems.open(shard) as some:
                 stream.write(some.read())
-    table = is_table(output)
-    kind = ".parquet" if table else kind_of(output)
+    kind = ".parquet" if is_parquet(output) else kind_of(output)
     whole = FileSystems.join(staging, "whole")
     with FileSystems.create(whole) as stream, contextlib.ExitStack() as stack:
         compressed = output.lower().endswith(".gz")
         file = (
             stack.enter_context(gzip.GzipFile(fileobj=stream, mode="wb")) if compressed else stream
         )
-        _WRITERS[kind](cast(BinaryIO, file), found["answers"])
+        _WRITERS[kind](cast(BinaryIO, file), found[ANSWERS])
     records = FileSystems.join(staging, "records")
-    if log and found["answers"]:
-        write_records(log, map(_read, shards(staging, "logged")), records)
-    _move(letters, dead_letters)
-    if table:
+    if log and found[ANSWERS]:
+        write_records(log, map(_read, shards(staging, LOGGED)), records)
+    move(letters, dead_letters)
+    if is_table(output):
         from serving.batch.bigquery_tables import load
 
         load(whole, output)
     else:
-        _move(whole, output)
-    if log and found["answers"]:
+        move(whole, output)
+    if log and found[ANSWERS]:
         if not is_remote(log.folder):
             Path(log.folder).mkdir(parents=True, exist_ok=True)
-        _move(records, log.file)
+        move(records, log.file)
 
 
 def _read(shard: str) -> pa.Table:
@@ -126,40 +129,51 @@ def _read(shard: str) -> pa.Table:
         return pa.ipc.open_stream(stream).read_all()
 
 
-def _move(source: str, target: str) -> None:
-    if is_remote(target):
-        FileSystems.copy([source], [target])  # An object appears whole; `clear` takes the other.
-    else:
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(source, target)
+_Opened = tuple[pa.Schema, Iterable[pa.RecordBatch]]
 
 
-def _tables(files: list[str]) -> Iterator[pa.Table]:
-    """The shards with the same columns each."""
-    schema = _schema(files)
+def _in_parquet(stream: BinaryIO) -> _Opened:
+    file = pq.ParquetFile(stream)
+    return file.schema_arrow, file.iter_batches(GROUP_BLOCKS * BLOCK_ROWS)
+
+
+def _in_arrow(stream: BinaryIO) -> _Opened:
+    reader = pa.ipc.open_stream(stream)
+    return reader.schema, reader
+
+
+def _tables(
+    files: list[str], opened: Callable[[BinaryIO], _Opened] = _in_arrow
+) -> Iterator[pa.Table]:
+    """The rows of shards, with the same columns each."""
+    schema = _schema(files, opened)
     for file in files:
-        table = _read(file)
-        if table.schema.equals(schema):
-            yield table
-            continue
-        columns = []
-        for field in schema:
-            if field.name not in table.column_names:
-                columns.append(pa.nulls(table.num_rows, field.type))
-            elif field.type == pa.string() != table.schema.field(field.name).type:
-                values = table.column(field.name).to_pylist()
-                columns.append(pa.array([None if v is None else as_text(v) for v in values]))
-            else:
-                columns.append(table.column(field.name).cast(field.type))
-        yield pa.table(columns, schema=schema)
+        with FileSystems.open(file) as stream:
+            for batch in opened(stream)[1]:
+                yield _with_columns(schema, pa.Table.from_batches([batch]))
 
 
-def _schema(files: list[str]) -> pa.Schema:
+def _with_columns(schema: pa.Schema, table: pa.Table) -> pa.Table:
+    if table.schema.equals(schema):
+        return table
+    columns = []
+    for field in schema:
+        if field.name not in table.column_names:
+            columns.append(pa.nulls(table.num_rows, field.type))
+        elif field.type == pa.string() != table.schema.field(field.name).type:
+            values = table.column(field.name).to_pylist()
+            columns.append(pa.array([None if v is None else as_text(v) for v in values]))
+        else:
+            columns.append(table.column(field.name).cast(field.type))
+    return pa.table(columns, schema=schema)
+
+
+def _schema(files: list[str], opened: Callable[[BinaryIO], _Opened]) -> pa.Schema:
     """The columns of all shards: JSON lines may have some here and others there."""
     kinds: dict[str, pa.DataType] = {}
     for file in files:
         with FileSystems.open(file) as stream:
-            for field in pa.ipc.open_stream(stream).schema:
+            for field in opened(stream)[0]:
                 kinds[field.name] = _common(kinds.get(field.name, field.type), field.type)
     return pa.schema(list(kinds.items()))
 
@@ -175,8 +189,12 @@ def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
 
 
 def _parquet(stream: BinaryIO, files: list[str]) -> None:
-    with pq.ParquetWriter(stream, _schema(files)) as writer:
-        for table in _tables(files):
+    if len(files) == 1:
+        with FileSystems.open(files[0]) as shard:
+            shutil.copyfileobj(shard, stream, 1 << 20)
+        return
+    with parquet_writer(stream, _schema(files, _in_parquet)) as writer:
+        for table in _tables(files, _in_parquet):
             writer.write_table(table)
 
 
@@ -209,8 +227,3 @@ def clear(staging: str) -> None:
     elif Path(staging).exists():
         (found,) = FileSystems.match([FileSystems.join(staging, "*")])
         FileSystems.delete([*(file.path for file in found.metadata_list), staging])
-
-
-def is_remote(place: str) -> bool:
-    """Whether a file or folder is in a bucket, and not on this machine."""
-    return "://" in place

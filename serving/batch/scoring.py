@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, RunInference
+from apache_beam.transforms.window import GlobalWindows
 
 from serving.batch.blocks import Checked, Key, check
 from serving.batch.logged_answers import AnswersLog
 from serving.batch.model_handler import Answered
-from serving.batch.output_shards import clear, commit, write_shard
+from serving.batch.output_shards import clear, commit, is_parquet, write_shard
+from serving.batch.parquet_shards import ParquetShards
 from serving.batch.readers import read_blocks
+from serving.batch.shard_names import ANSWERS, DEAD, LOGGED
 from serving.dead_letters import DeadLetter
 
 Count = tuple[str, int]
 """What rows became, and how many."""
 
-Letters = tuple[Key, list[DeadLetter]]
+Letters = tuple[int, list[DeadLetter]]
+"""Rows that are not answered, with the place of their file."""
 
 COUNTERS = "batch"
 """Namespace of Beam's counters of rows that are `read`, got `answers` and are `dead`."""
@@ -30,6 +35,7 @@ def score(
     pipeline: beam.Pipeline,
     files: Sequence[str],
     handler: ModelHandler[Checked, Answered, Any],
+    facts: Mapping[str, str],
     staging: str,
     output: str,
     dead_letters: str,
@@ -41,10 +47,11 @@ def score(
         pipeline: Run by any of Beam's runners.
         files: What to read.
         handler: Answers.
+        facts: Columns of the output that are the same for every row.
         staging: Folder for what is not yet the output; all workers must reach it.
         output: A file, or a table of BigQuery.
         dead_letters: A file for the rows that are not answered.
-        log: Gets the rows that are answered, where the handler gives it some.
+        log: Gets the rows that are answered; None for none.
     """
     read = (
         pipeline
@@ -58,9 +65,10 @@ def score(
         read.dead,
         failed.failed_inferences | "Failed" >> beam.FlatMap(_failed),
     ) | "DeadLetters" >> beam.Flatten()
+    writing = _WriteAnswers(staging, facts, parquet=is_parquet(output), logged=log is not None)
     counts = (
         read.counts,
-        answered | "WriteAnswers" >> beam.Map(_write_answers, staging),
+        answered | "WriteAnswers" >> beam.ParDo(writing),
         dead | "WriteDeadLetters" >> beam.Map(_write_dead, staging),
     ) | "Counts" >> beam.Flatten()
     committed = (
@@ -79,11 +87,12 @@ class _Read(beam.DoFn):
 
     def process(self, element: tuple[int, str]) -> Iterator[Any]:
         place, file = element
+        blocks = itertools.count()
         for count, good, bad in _ahead(_checked(file)):
             if good:
-                yield (place, good.block.numbers[0]), good
+                yield (place, next(blocks)), good
             if bad:
-                yield from _dead(place, bad)
+                yield beam.pvalue.TaggedOutput("dead", (place, bad))
             yield beam.pvalue.TaggedOutput("counts", _counted("read", count))
 
 
@@ -108,10 +117,6 @@ def _ahead(items: Iterator[_Some]) -> Iterator[_Some]:
             yield item
 
 
-def _dead(place: int, letters: list[DeadLetter]) -> Iterator[Any]:
-    yield beam.pvalue.TaggedOutput("dead", ((place, letters[0].row), letters))
-
-
 def _failed(failure: tuple[Sequence[tuple[Key, Checked]], tuple[Any, str, Any]]) -> list[Letters]:
     """Dead letters of blocks at which the model itself failed."""
     batch, (_, said, _) = failure
@@ -119,24 +124,63 @@ def _failed(failure: tuple[Sequence[tuple[Key, Checked]], tuple[Any, str, Any]])
     for key, checked in batch:
         block = checked.block
         cause = f"The model failed: {said.splitlines()[0]}"
-        found.append((key, [block.dead_letter(i, cause) for i in range(block.table.num_rows)]))
+        found.append((key[0], [block.dead_letter(i, cause) for i in range(block.table.num_rows)]))
     return found
 
 
-def _write_answers(element: tuple[Key, Answered], staging: str) -> Count:
-    key, answered = element
-    rows = answered.table.num_rows
-    write_shard(staging, "answers", key, rows, answered.table)
-    if answered.logged is not None:
-        write_shard(staging, "logged", key, rows, answered.logged)
-    return _counted("answers", rows)
+class _WriteAnswers(beam.DoFn):
+    """Writes rows aside, in a thread that is one behind: meanwhile the model answers the next."""
+
+    def __init__(
+        self, staging: str, facts: Mapping[str, str], *, parquet: bool, logged: bool
+    ) -> None:
+        super().__init__()
+        self._staging = staging
+        self._facts = dict(facts)
+        self._parquet = parquet
+        self._logged = logged
+
+    def setup(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[int] | None = None
+
+    def start_bundle(self) -> None:
+        self._shards = ParquetShards(self._staging)
+
+    def process(self, element: tuple[Key, Answered]) -> Iterator[Count]:
+        yield from self._written()
+        self._writing = self._thread.submit(self._write, *element)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for count in self._written():
+            yield GlobalWindows.windowed_value(count)
+        self._shards.close()
+
+    def teardown(self) -> None:
+        self._thread.shutdown()  # It waits: where the batch has failed, all is cleared next.
+
+    def _write(self, key: Key, answered: Answered) -> int:
+        table = answered.table(self._facts)
+        if self._parquet:
+            self._shards.write(key, table)
+        else:
+            write_shard(self._staging, ANSWERS, key, table.num_rows, table)
+        if self._logged:
+            write_shard(self._staging, LOGGED, key, table.num_rows, answered.logged())
+        return table.num_rows
+
+    def _written(self) -> Iterator[Count]:
+        """How much the thread has written, once it has: it has no counters of Beam itself."""
+        writing, self._writing = self._writing, None
+        if writing:
+            yield _counted(ANSWERS, writing.result())
 
 
 def _write_dead(element: Letters, staging: str) -> Count:
-    key, letters = element
+    place, letters = element
     lines = b"".join(letter.to_json() for letter in letters)
-    write_shard(staging, "dead", key, len(letters), lines)
-    return _counted("dead", len(letters))
+    write_shard(staging, DEAD, (place, letters[0].row), len(letters), lines)
+    return _counted(DEAD, len(letters))
 
 
 def _counted(kind: str, rows: int) -> Count:

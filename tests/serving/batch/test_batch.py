@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import pytest
 import storage
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
+from apache_beam.io.filesystems import FileSystems
+from google.auth.credentials import AnonymousCredentials
 from google_cloud import GoogleCloud, Request
 from small_model import expected, write_model
 
@@ -32,6 +34,8 @@ from serving.batch import readers
 from serving.batch.batch_plan import plan
 from serving.batch.launch_batch import ANSWERED, DEAD_LETTERS, FAILED, Outcome, launch, main
 from serving.batch.output_shards import commit, write_shard
+from serving.batch.parquet_shards import ParquetShards
+from serving.batch.shard_names import ANSWERS, rows_in, shards
 from serving.instances import from_rows
 from serving.records.request_log import RequestLog, RequestLogSettings
 from serving.versions.saved_model import SavedModel
@@ -192,18 +196,71 @@ def test_rows_at_which_the_model_fails_are_dead_letters(tmp_path: Path):
     assert json.loads(json.loads(letter)["raw"]) == GOOD
 
 
-def test_where_it_fails_the_output_is_as_it_was(predict, tmp_path: Path):
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
+def test_where_it_fails_the_output_is_as_it_was(predict, tmp_path: Path, name: str):
     whole = tmp_path / "in" / "1.parquet"
     whole.parent.mkdir()
     pq.write_table(pa.Table.from_pylist([GOOD] * 5000), whole, compression="none")
     damaged = bytearray(whole.read_bytes())
     damaged[20:200] = bytes(180)  # Pages, not the schema at the end, which is checked at first.
     (tmp_path / "in" / "2.parquet").write_bytes(damaged)
-    (tmp_path / "out.csv").write_text("of yesterday")
+    (tmp_path / name).write_text("of yesterday")
     with pytest.raises(UserError, match=r"2\.parquet can't be read"):
-        predict(tmp_path / "in", tmp_path / "out.csv")
-    assert (tmp_path / "out.csv").read_text() == "of yesterday"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out.csv"]
+        predict(tmp_path / "in", tmp_path / name)
+    assert (tmp_path / name).read_text() == "of yesterday"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", name]
+
+
+def test_a_parquet_file_is_answered_in_its_order(predict, thousand, tmp_path: Path, monkeypatch):
+    """Eight blocks are a row group, and a block without a good row is no gap."""
+    monkeypatch.setattr(readers, "BLOCK_ROWS", 10)
+    rows = [row | {"key": key} for key, row in enumerate(thousand[:200])]
+    bad = {5, *range(40, 50), 120}
+    for key in bad:
+        rows[key]["mother_age"] = 300
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    assert predict(tmp_path / "rows.parquet", tmp_path / "out.parquet") == Outcome(188, 12)
+    file = pq.ParquetFile(tmp_path / "out.parquet")
+    found = file.read()
+    assert found.column("key").to_pylist() == [key for key in range(200) if key not in bad]
+    assert [file.metadata.row_group(i).num_rows for i in range(3)] == [79, 79, 30]
+    # As by shards of single blocks, which text is made of.
+    predict(tmp_path / "rows.parquet", tmp_path / "out.jsonl")
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert found.to_pylist() == [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of a server of Cloud Storage's API."""
+    with storage.serving(tmp_path) as url:
+        storage.client(url).create_bucket("my-bucket")
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        # Else Beam would look for credentials again and again, for twenty seconds.
+        monkeypatch.setattr("google.auth.default", lambda **_: (AnonymousCredentials(), None))
+        yield "gs://my-bucket"
+
+
+@pytest.mark.parametrize("place", ["folder", "bucket"])
+def test_answers_have_the_order_of_blocks_however_these_come(place, bucket, tmp_path: Path):
+    staging = {"folder": str(tmp_path), "bucket": bucket}[place] + "/staging"
+    (tmp_path / "staging").mkdir()
+    written = ParquetShards(staging)
+    for key in [(1, 0), (0, 0), (0, 2), (0, 1), (0, 3), (0, 4)]:
+        # Two have a further column, as lines of JSON may.
+        columns = {"key": [key], "more": ["a"]} if key[1] > 2 else {"key": [key]}
+        written.write(key, pa.table(columns))
+    assert shards(staging, ANSWERS) == [
+        f"{staging}/answers-000000-{block:012d}-1" for block in range(3)
+    ] + [f"{staging}/answers-000001-{0:012d}-1"]
+    written.close()
+    assert sum(map(rows_in, shards(staging, ANSWERS))) == 6
+    output = staging.replace("staging", "out.parquet")
+    commit(staging, output, f"{output}.dead.jsonl", {"read": 6, "answers": 6})
+    with FileSystems.open(output) as stream:
+        found = pq.read_table(stream).to_pydict()
+    assert found["key"] == [[0, 0], [0, 1], [0, 2], [0, 3], [0, 4], [1, 0]]
+    assert found["more"] == [None, None, None, "a", "a", None]
 
 
 def test_what_is_left_of_a_killed_run_is_no_part_of_the_next(predict, tmp_path: Path):
@@ -327,7 +384,7 @@ def test_a_share_is_logged_and_a_run_that_fails_logs_nothing(predict, tmp_path: 
     def full(*_: Any) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("serving.batch.output_shards.os.replace", full)
+    monkeypatch.setattr("serving.batch.shard_names.os.replace", full)
     with pytest.raises(UserError, match="No space left"):
         predict(file, tmp_path / "other.csv", request_log=str(tmp_path / "other"))
     assert not (tmp_path / "other").exists()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import LazyLoader
 from types import ModuleType
 
 WHEN_USED = frozenset({"tfx.v1.extensions.google_cloud_ai_platform"})
@@ -16,6 +15,33 @@ Vertex AI, is a quarter of all that TFX loads."""
 NEVER = frozenset({"rfc3987_syntax"})
 """Modules that are as if not installed: jsonschema, which Altair loads, would check IRIs with this
 one if it were there. It builds a parser as it loads; there are no IRIs here."""
+
+
+class _WhenUsed(Loader):
+    """Loads a module when one of its own names is asked for.
+
+    Not importlib's LazyLoader: that one also loads when somebody looks at what any module holds,
+    as Beam does with all of them to see how much memory a value takes.
+    """
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """The loader's own, or Python's."""
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Leaves it empty but for a `__getattr__`, which Python asks for names that are missing."""
+
+        def load(name: str) -> object:
+            if name.startswith("__") and name != "__all__":  # What Python looks for in any module.
+                raise AttributeError(name)
+            vars(module).pop("__getattr__", None)
+            self._loader.exec_module(module)
+            return getattr(module, name)
+
+        vars(module)["__getattr__"] = load
 
 
 class _Finder(MetaPathFinder):
@@ -28,7 +54,7 @@ class _Finder(MetaPathFinder):
             raise ModuleNotFoundError(f"{fullname} is not to be loaded.", name=fullname)
         spec = PathFinder.find_spec(fullname, path, target) if fullname in WHEN_USED else None
         if spec is not None and spec.loader is not None:
-            spec.loader = LazyLoader(spec.loader)
+            spec.loader = _WhenUsed(spec.loader)
         return spec
 
 

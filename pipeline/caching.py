@@ -9,10 +9,10 @@ Comments, docstrings and layout don't count.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -35,9 +35,9 @@ def code_fingerprint(module: str, folder: Path | None = None) -> str:
         Sixteen hexadecimal digits.
     """
     digest = hashlib.sha256(importlib.metadata.version("tfx").encode())
-    for name in sorted(_closure(module)):
+    for name, code in sorted(_closure(module).items()):
         digest.update(name.encode())
-        digest.update(ast.dump(_without_docstrings(_parse(name))).encode())
+        digest.update(code.encode())
     for file in sorted(folder.iterdir()) if folder else ():
         digest.update(file.name.encode())
         digest.update(file.read_bytes())
@@ -95,26 +95,16 @@ def name_by_content(schema_file: Path) -> str:
     return f"{hashlib.sha256(content).hexdigest()[:16]}/{schema_file.name}"
 
 
-def _closure(module: str) -> set[str]:
-    found: set[str] = set()
+def _closure(module: str) -> dict[str, str]:
+    """The code of a module and of every one of ours that it imports, by name."""
+    found: dict[str, str] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         if name not in found:
-            found.add(name)
-            waiting.extend(_imports(name))
+            found[name], imported = _parse(_source(name))
+            waiting.extend(n for n in imported if n.split(".")[0] in ROOMS and _file(n))
     return found
-
-
-def _imports(module: str) -> Iterator[str]:
-    for node in ast.walk(_parse(module)):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            # `from models import task` names a module, `from models.task import run_fn` does not.
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        yield from (n for n in names if n.split(".")[0] in ROOMS and "." in n and _file(n))
 
 
 def _file(module: str) -> Path | None:
@@ -130,11 +120,25 @@ def _is_package(name: str) -> bool:
     return spec is not None and spec.submodule_search_locations is not None
 
 
-def _parse(module: str) -> ast.Module:
+def _source(module: str) -> str:
     file = _file(module)
     if file is None:
         raise ModuleNotFoundError(f"No module named {module}.")
-    return ast.parse(file.read_text(encoding="utf-8"))
+    return file.read_text(encoding="utf-8")
+
+
+@functools.cache  # Most modules are in the closures of several components.
+def _parse(source: str) -> tuple[str, tuple[str, ...]]:
+    """What a module's code is without comments and docstrings, and dotted names it may import."""
+    tree = ast.parse(source)
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            # `from models import task` names a module, `from models.task import run_fn` does not.
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return ast.dump(_without_docstrings(tree)), tuple(name for name in names if "." in name)
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,6 +132,7 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
     from pipeline.local import housekeeping
     from pipeline.local.chunked_source import chunked_source
     from pipeline.local.engines import local_engines
+    from pipeline.local.lean_beam import lean_beam
     from pipeline.local.runner import ObservedRunner, run_options
     from pipeline.pipeline import create_pipeline
     from report.component import Report
@@ -148,7 +150,9 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
     report = next(c for c in pipeline.components if isinstance(c, Report))
     records = RunRecords(store, settings.run_root)
     records.begin(run_id, RunInfo.from_json(report.exec_properties["run_info"]))
-    with chunked_source() if settings.read_in_chunks else contextlib.nullcontext():
+    chunked = chunked_source() if settings.read_in_chunks else contextlib.nullcontext()
+    gc.freeze()  # What is loaded stays: no use in looking through it again and again.
+    with lean_beam(), chunked:
         ObservedRunner(observer, run_id).run(pipeline, run_options=partial)
     housekeeping.tidy(settings.run_root)
     remove_old(settings.serving_folder, settings.versions_kept)

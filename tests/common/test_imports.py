@@ -21,6 +21,8 @@ import report.component
 from tfx import v1 as tfx
 
 names = "google.cloud.aiplatform", "rfc3987_syntax", "altair"
+for module in list(sys.modules.values()):  # As Beam looks, to see what memory a value takes.
+    vars(module), getattr(module, "__file__", None)
 loaded = [[name for name in names if name in sys.modules]]
 trainer = tfx.extensions.google_cloud_ai_platform.Trainer
 loaded.append([name for name in names if name in sys.modules])

@@ -23,6 +23,7 @@ from report.collect.collector import collect_facts
 from report.collect.lineage import read_lineage
 from report.collect.run_artifacts import OUTPUTS, RunArtifacts
 from report.facts import Lineage
+from report.render import assets
 from report.render.page import render
 from report.run_info import RunInfo
 
@@ -52,6 +53,7 @@ class Executor(BaseExecutor):
             output_dict: `page`; its uri becomes that of the file, which is what consoles open.
             exec_properties: `run_info` and `metadata`; see `Report`.
         """
+        assets.prepare()
         page = artifact_utils.get_single_instance(output_dict["page"])
         # On Vertex AI nobody tells an executor the run's name, but it is in the path it writes to:
         # <root>/<project number>/<run>/<task>/page.

@@ -5,22 +5,47 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import resources
 
 import altair as alt
-import vl_convert
 
 _TEMPLATES = resources.files("report.render") / "templates"
 
 
-@functools.cache
+def prepare() -> None:
+    """Starts to make `library`, which takes seconds, on another core: it is there when needed."""
+    _library()
+
+
 def library() -> str:
     """Vega, Vega-Lite and vega-embed as one script, of the version that Altair writes for.
 
-    Making it starts a JavaScript engine and takes over a second: it is kept for the process.
+    Raises:
+        RuntimeError: If it can't be made.
     """
+    return _library().result()
+
+
+@functools.cache  # Kept for the process.
+def _library() -> Future[str]:
     version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    return vl_convert.javascript_bundle(vl_version=version)  # pyright: ignore[reportCallIssue]
+    thread = ThreadPoolExecutor(1, thread_name_prefix="library")
+    made = thread.submit(_bundle, version)
+    thread.shutdown(wait=False)
+    return made
+
+
+def _bundle(version: str) -> str:
+    """Made by a process of its own: in ours, its JavaScript engine would let nothing else go on."""
+    program = "import sys, vl_convert as v; print(v.javascript_bundle(vl_version=sys.argv[1]))"
+    command = [sys.executable, "-X", "utf8", "-c", program, version]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    if done.returncode:
+        raise RuntimeError(f"The page's script can't be made: {done.stderr.strip()}")
+    return done.stdout.removesuffix("\n")
 
 
 @functools.cache

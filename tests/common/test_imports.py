@@ -1,4 +1,4 @@
-"""A run on a laptop loads no client of Vertex AI; what is used loads all the same."""
+"""A run on a laptop loads no client of Vertex AI or Kubeflow; what is used loads all the same."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from pipeline import pipeline
 import report.component
 from tfx import v1 as tfx
 
-names = "google.cloud.aiplatform", "rfc3987_syntax", "altair"
+names = "google.cloud.aiplatform", "kubernetes", "rfc3987_syntax", "altair"
 for module in list(sys.modules.values()):  # As Beam looks, to see what memory a value takes.
     vars(module), getattr(module, "__file__", None)
 loaded = [[name for name in names if name in sys.modules]]
 trainer = tfx.extensions.google_cloud_ai_platform.Trainer
+compiler = tfx.orchestration.experimental.KubeflowV2DagRunner
 loaded.append([name for name in names if name in sys.modules])
-print(json.dumps([*loaded, trainer.__module__]))
+print(json.dumps([*loaded, trainer.__module__, compiler.__module__]))
 """
 
 
@@ -40,7 +41,8 @@ def test_what_no_run_calls_is_not_loaded_until_it_is_used():
         text=True,
         check=True,
     )
-    before, after, trainer = json.loads(ended.stdout.splitlines()[-1])
+    before, after, trainer, compiler = json.loads(ended.stdout.splitlines()[-1])
     assert before == ["altair"]
-    assert after == ["google.cloud.aiplatform", "altair"]
+    assert after == ["google.cloud.aiplatform", "kubernetes", "altair"]
     assert trainer.startswith("tfx.extensions.google_cloud_ai_platform.trainer")
+    assert compiler == "tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner"

@@ -132,6 +132,7 @@ def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
         custom_config={"code": code_fingerprint("models.transform")},
         materialize=False,  # The Trainer transforms the examples as it reads them, once.
         disable_statistics=True,  # Nobody downstream reads them.
+        disable_analyzer_cache=True,  # Nor do later runs: they analyze other examples.
     )
     transform.add_upstream_node(gate)
 

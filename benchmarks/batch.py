@@ -25,7 +25,7 @@ from pipeline.settings import ROOT, load_settings
 from serving.batch.batch_plan import plan
 from serving.batch.blocks import check
 from serving.batch.launch_batch import launch
-from serving.batch.model_handler import SavedModelHandler, predictions_of
+from serving.batch.model_handler import CALL_ROWS, SavedModelHandler, predictions_of
 from serving.batch.readers import read_blocks
 from serving.sql.translation import translate_model
 
@@ -104,10 +104,9 @@ def _alone(version: Path, file: Path) -> float:
     if checked is None:
         raise RuntimeError(f"No row of {file} is good.")
     model = SavedModelHandler(str(version)).load_model()
-    columns = checked.columns
+    columns = {name: values[:CALL_ROWS] for name, values in checked.columns.items()}
     predictions_of(model, columns)  # What is put off until it is first needed.
-    rows = checked.block.table.num_rows
-    return 10 * rows / seconds(lambda: [predictions_of(model, columns) for _ in range(10)])
+    return 50 * CALL_ROWS / seconds(lambda: [predictions_of(model, columns) for _ in range(50)])
 
 
 def _as_sql(version: Path) -> float:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models import features as declared
+from models.coded_words import ColumnsOrCodes
 from models.slicing import slice_places, slice_values
 
 LEVELS = (80, 95)
@@ -68,9 +69,7 @@ class Intervals:
         """Percent of labels that shall be within, rising."""
         return tuple(sorted(self.factors))
 
-    def around(
-        self, predictions: np.ndarray, columns: Mapping[str, np.ndarray]
-    ) -> dict[int, np.ndarray]:
+    def around(self, predictions: np.ndarray, columns: ColumnsOrCodes) -> dict[int, np.ndarray]:
         """The intervals of predictions.
 
         Args:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from models import features as declared
+from models.coded_words import CodedWords
 from models.declaration import UNKNOWN
 
 
@@ -71,10 +72,13 @@ def slice_places(
 
 
 def _words(column: Any, rows: int) -> tuple[tuple[str, ...], np.ndarray]:
-    values = dense(column, rows).tolist()
-    # A value that was not seen gets the next place: one look at each is enough.
-    different: defaultdict[Any, int] = defaultdict(itertools.count().__next__)
-    places = np.fromiter(map(different.__getitem__, values), np.int64, len(values))
+    if isinstance(column, CodedWords):
+        different, places = column.vocabulary, column.codes
+    else:
+        values = dense(column, rows).tolist()
+        # A value that was not seen gets the next place: one look at each is enough.
+        different = defaultdict[Any, int](itertools.count().__next__)
+        places = np.fromiter(map(different.__getitem__, values), np.int64, len(values))
     words = (v.decode() if isinstance(v, bytes) else str(v) for v in different)
     # As the transform has it, an empty word is an unknown one.
     return tuple(UNKNOWN if word in ("", "nan") else word for word in words), places

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.coded_words import ColumnsOrCodes
 from models.intervals import Intervals
 from models.names import PREDICTED
-from serving.instances import Columns
 
 
 def answers_of(
-    predictions: np.ndarray, intervals: Intervals | None, columns: Columns
+    predictions: np.ndarray, intervals: Intervals | None, columns: ColumnsOrCodes
 ) -> dict[str, np.ndarray]:
     """The prediction, and the ends of its intervals.
 

@@ -129,10 +129,10 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
     # Takes seconds: all of TensorFlow, Beam and TFX.
     from absl import logging
 
+    from common.lean_beam import lean_beam
     from pipeline.local import housekeeping
     from pipeline.local.chunked_source import chunked_source
     from pipeline.local.engines import local_engines
-    from pipeline.local.lean_beam import lean_beam
     from pipeline.local.runner import ObservedRunner, run_options
     from pipeline.pipeline import create_pipeline
     from report.component import Report

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from models.coded_words import ColumnsOrCodes
 from models.declaration import Category, Feature, Number
 from models.features import FEATURES
 from models.request import RequestError, check_request
 from serving.batch.whole_columns import columns_of
 from serving.dead_letters import DeadLetter
-from serving.instances import Columns
 
 Key = tuple[int, int]
 """Of a block: the place of its file among the inputs, and its own among those of the file that have
@@ -88,7 +88,7 @@ class Checked:
     """Rows that the model takes, and what it takes of them."""
 
     block: Block
-    columns: Columns
+    columns: ColumnsOrCodes
 
 
 def check(block: Block) -> tuple[Checked | None, list[DeadLetter]]:
@@ -111,7 +111,7 @@ def check(block: Block) -> tuple[Checked | None, list[DeadLetter]]:
             continue
         good[place] = True
         for name, value in request.items():
-            columns[name][place] = value.encode() if isinstance(value, str) else value
+            columns[name][place] = value.encode() if isinstance(value, str) else value  # pyright: ignore[reportArgumentType]
     if not dead:
         return Checked(block, columns), []
     if not good.any():

@@ -10,17 +10,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import MetricsFilter
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    PipelineOptions,
+    StandardOptions,
+)
 from apache_beam.runners.runner import PipelineResult
 
 from common.errors import UserError, causes
+from common.lean_beam import lean_beam
 from data.table import TABLE
 from serving.batch.batch_plan import Batch, input_files, plan
 from serving.batch.model_handler import SavedModelHandler
@@ -119,8 +124,9 @@ def start_with(batch: Batch, options: PipelineOptions) -> PipelineResult:
         pipeline = beam.Pipeline(options=options)
         handler = SavedModelHandler(batch.version)
         places = batch.staging, batch.output, batch.dead_letters
-        score(pipeline, files, handler, facts, *places, batch.log)
-        with _causes_told():
+        here = options.view_as(StandardOptions).runner == RUNNER
+        with lean_beam() if here else nullcontext(), _causes_told():
+            score(pipeline, files, handler, facts, *places, batch.log)
             result = pipeline.run()
         done = True
         return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.io.filesystems import FileSystems
 
+from models.coded_words import ColumnsOrCodes
 from models.declaration import UNKNOWN
 from models.names import PREDICTION
 from serving.records.request_log import SERVED, SUFFIX
@@ -43,14 +44,17 @@ class AnswersLog:
         return f"{self.folder.rstrip('/')}/requests-{stamp}-{self.run}{SUFFIX}"
 
 
-def asked_and_answered(columns: Mapping[str, np.ndarray], predictions: np.ndarray) -> pa.Table:
+def asked_and_answered(columns: ColumnsOrCodes, predictions: np.ndarray) -> pa.Table:
     """Rows as the log has them: null for what is not known.
 
     Args:
         columns: What the model took, by feature.
         predictions: What it answered, `[rows]`.
     """
-    given = {name: _known(pa.array(values, from_pandas=True)) for name, values in columns.items()}
+    given = {
+        name: _known(pa.array(np.asarray(values), from_pandas=True))
+        for name, values in columns.items()
+    }
     return pa.table({**given, f"{SERVED}{PREDICTION}": pa.array(predictions, pa.float32())})
 
 

@@ -6,7 +6,10 @@ Beam's own handler of TensorFlow models asks Keras to load them, and Keras 3 tak
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +18,17 @@ import pyarrow as pa
 from apache_beam.ml.inference.base import ModelHandler
 
 from models import interpretation
+from models.coded_words import CodedWords, ColumnsOrCodes
 from models.intervals import Intervals
 from models.names import PREDICTION, SERVING
 from serving.answers import answers_of
 from serving.batch.blocks import Checked, with_answers
 from serving.batch.logged_answers import asked_and_answered
-from serving.instances import Columns
+from serving.batch.readers import BLOCK_ROWS
 from serving.versions.places import fetched
+
+CALL_ROWS = BLOCK_ROWS // 2
+"""Rows of a call of the signature: a block's two are made at once."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,10 @@ class SavedModelHandler(ModelHandler[Checked, Answered, Loaded]):
         """The model; called once in each process."""
         import tensorflow as tf  # Where a pipeline is only made, nobody needs it.
 
+        # Two calls at once keep cores busier than two threads in one. What has used TensorFlow in
+        # this process before, such as a pipeline's other components, has settled its threads.
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(1)
         with fetched(self._path) as path:
             found = interpretation.read(path)
             return Loaded(tf.saved_model.load(path), found.intervals if found else None)
@@ -90,8 +101,14 @@ class SavedModelHandler(ModelHandler[Checked, Answered, Loaded]):
             inference_args: None.
         """
         for checked in batch:
-            predictions = predictions_of(model, checked.columns)
-            yield Answered(checked, predictions, model.intervals)
+            starts = range(0, checked.block.table.num_rows, CALL_ROWS)
+            parts = [
+                {name: values[i : i + CALL_ROWS] for name, values in checked.columns.items()}
+                for i in starts
+            ]
+            with ThreadPoolExecutor(len(parts)) as calls:
+                predictions = calls.map(functools.partial(predictions_of, model), parts)
+            yield Answered(checked, np.concatenate([*predictions]), model.intervals)
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
         """A block is a batch already."""
@@ -102,9 +119,14 @@ class SavedModelHandler(ModelHandler[Checked, Answered, Loaded]):
         return sum(checked.block.table.nbytes for checked in batch)
 
 
-def predictions_of(model: Loaded, columns: Columns) -> np.ndarray:
+def predictions_of(model: Loaded, columns: ColumnsOrCodes) -> np.ndarray:
     """What the signature answers, in the label's unit, `[rows]`."""
     import tensorflow as tf
 
-    fed = {name: tf.constant(values) for name, values in columns.items()}
+    fed = {
+        name: tf.gather(tf.constant(values.vocabulary), values.codes)
+        if isinstance(values, CodedWords)
+        else tf.constant(values)
+        for name, values in columns.items()
+    }
     return model.model.signatures[SERVING](**fed)[PREDICTION].numpy()

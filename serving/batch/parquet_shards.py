@@ -14,7 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 from serving.batch.blocks import Key
 from serving.batch.shard_names import ANSWERS, UNFINISHED, is_remote, move, shard_name
 
-GROUP_BLOCKS = 8
+GROUP_BLOCKS = 4
 """In a row group: where a dictionary serves as many rows, the file is a third smaller than where it
 serves one block; 30 MB of rows are in memory."""
 

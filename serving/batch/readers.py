@@ -21,7 +21,7 @@ from models.features import FEATURES
 from serving.batch.blocks import NUMBERS, Block, number_or_text
 from serving.dead_letters import DeadLetter
 
-BLOCK_ROWS = 1 << 14
+BLOCK_ROWS = 1 << 15
 """Rows at a time: the cost of a call is nothing then, and a block fits in a few MB."""
 
 Read = Iterator[Block | DeadLetter]

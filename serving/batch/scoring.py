@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -26,6 +27,9 @@ Count = tuple[str, int]
 
 Letters = tuple[int, list[DeadLetter]]
 """Rows that are not answered, with the place of their file."""
+
+IN_FLIGHT = 3
+"""Blocks that are read ahead of the model, and that may wait to be written behind it."""
 
 COUNTERS = "batch"
 """Namespace of Beam's counters of rows that are `read`, got `answers` and are `dead`."""
@@ -109,11 +113,11 @@ def _checked(file: str) -> Iterator[_Some]:
 
 
 def _ahead(items: Iterator[_Some]) -> Iterator[_Some]:
-    """The same, made by a thread one ahead: while the model works, the next block is read."""
+    """The same, made by a thread some ahead: while the model works, the next blocks are read."""
     with ThreadPoolExecutor(1) as thread:
-        following = thread.submit(next, items, None)
-        while (item := following.result()) is not None:
-            following = thread.submit(next, items, None)
+        following = deque(thread.submit(next, items, None) for _ in range(IN_FLIGHT))
+        while (item := following.popleft().result()) is not None:
+            following.append(thread.submit(next, items, None))
             yield item
 
 
@@ -129,7 +133,7 @@ def _failed(failure: tuple[Sequence[tuple[Key, Checked]], tuple[Any, str, Any]])
 
 
 class _WriteAnswers(beam.DoFn):
-    """Writes rows aside, in a thread that is one behind: meanwhile the model answers the next."""
+    """Writes rows aside, in a thread that is some behind: meanwhile the model answers the next."""
 
     def __init__(
         self, staging: str, facts: Mapping[str, str], *, parquet: bool, logged: bool
@@ -142,17 +146,17 @@ class _WriteAnswers(beam.DoFn):
 
     def setup(self) -> None:
         self._thread = ThreadPoolExecutor(1)
-        self._writing: Future[int] | None = None
+        self._writing: deque[Future[int]] = deque()
 
     def start_bundle(self) -> None:
         self._shards = ParquetShards(self._staging)
 
     def process(self, element: tuple[Key, Answered]) -> Iterator[Count]:
-        yield from self._written()
-        self._writing = self._thread.submit(self._write, *element)
+        self._writing.append(self._thread.submit(self._write, *element))
+        yield from self._written(IN_FLIGHT)
 
     def finish_bundle(self) -> Iterator[Any]:
-        for count in self._written():
+        for count in self._written(0):
             yield GlobalWindows.windowed_value(count)
         self._shards.close()
 
@@ -169,11 +173,10 @@ class _WriteAnswers(beam.DoFn):
             write_shard(self._staging, LOGGED, key, table.num_rows, answered.logged())
         return table.num_rows
 
-    def _written(self) -> Iterator[Count]:
-        """How much the thread has written, once it has: it has no counters of Beam itself."""
-        writing, self._writing = self._writing, None
-        if writing:
-            yield _counted(ANSWERS, writing.result())
+    def _written(self, rest: int) -> Iterator[Count]:
+        """How much the thread has written, until so many blocks are left: it has no counters."""
+        while len(self._writing) > rest:
+            yield _counted(ANSWERS, self._writing.popleft().result())
 
 
 def _write_dead(element: Letters, staging: str) -> Count:

@@ -10,19 +10,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.coded_words import CodedWords
 from models.declaration import UNKNOWN, Category
 from models.features import CONTRADICTIONS, FEATURES
 
 
-def columns_of(table: pa.Table) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def columns_of(table: pa.Table) -> tuple[dict[str, CodedWords | np.ndarray], np.ndarray]:
     """What the model takes of some rows.
 
     Args:
         table: Columns by name; those that are no feature are passed over.
 
     Returns:
-        For every feature its values, `[rows]`: bytes as objects, numbers as float32. And which
-        rows are sure, `[rows]`; the values of the others mean nothing.
+        For every feature its values, `[rows]`: coded words, numbers as float32. And which rows are
+        sure, `[rows]`; the values of the others mean nothing.
     """
     columns, codes = {}, {}
     rows = table.num_rows
@@ -31,10 +32,10 @@ def columns_of(table: pa.Table) -> tuple[dict[str, np.ndarray], np.ndarray]:
         absent = feature.name not in table.column_names
         given = pa.chunked_array([pa.nulls(rows)]) if absent else table.column(feature.name)
         if isinstance(feature, Category):
-            found = codes[feature.name] = _codes(feature, given)
+            found = codes[feature.name] = np.array(_codes(feature, given))  # To be changed.
             sure &= found >= 0
-            words = np.array([word.encode() for word in feature.vocabulary], dtype=object)
-            columns[feature.name] = words[found]
+            words = tuple(word.encode() for word in feature.vocabulary)
+            columns[feature.name] = CodedWords(found, words)
         else:
             numbers, known = _numbers(given)
             within = (numbers >= feature.minimum) & (numbers <= feature.maximum)  # NaN is not.

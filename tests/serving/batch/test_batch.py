@@ -30,7 +30,7 @@ from data.warehouse import Warehouse
 from models.features import FEATURES
 from models.names import EXAMPLES, PREDICTION, SERVING
 from schema.propose import SCHEMA_FILE
-from serving.batch import readers
+from serving.batch import model_handler, readers
 from serving.batch.batch_plan import plan
 from serving.batch.launch_batch import ANSWERED, DEAD_LETTERS, FAILED, Outcome, launch, main
 from serving.batch.output_shards import commit, write_shard
@@ -212,8 +212,9 @@ def test_where_it_fails_the_output_is_as_it_was(predict, tmp_path: Path, name: s
 
 
 def test_a_parquet_file_is_answered_in_its_order(predict, thousand, tmp_path: Path, monkeypatch):
-    """Eight blocks are a row group, and a block without a good row is no gap."""
+    """Four blocks are a row group, and a block without a good row is no gap."""
     monkeypatch.setattr(readers, "BLOCK_ROWS", 10)
+    monkeypatch.setattr(model_handler, "CALL_ROWS", 3)
     rows = [row | {"key": key} for key, row in enumerate(thousand[:200])]
     bad = {5, *range(40, 50), 120}
     for key in bad:
@@ -223,8 +224,9 @@ def test_a_parquet_file_is_answered_in_its_order(predict, thousand, tmp_path: Pa
     file = pq.ParquetFile(tmp_path / "out.parquet")
     found = file.read()
     assert found.column("key").to_pylist() == [key for key in range(200) if key not in bad]
-    assert [file.metadata.row_group(i).num_rows for i in range(3)] == [79, 79, 30]
-    # As by shards of single blocks, which text is made of.
+    assert [file.metadata.row_group(i).num_rows for i in range(5)] == [39, 40, 39, 40, 30]
+    # As by shards of single blocks, which text is made of, and by calls for more rows at once.
+    monkeypatch.setattr(model_handler, "CALL_ROWS", 10)
     predict(tmp_path / "rows.parquet", tmp_path / "out.jsonl")
     lines = (tmp_path / "out.jsonl").read_text().splitlines()
     assert found.to_pylist() == [json.loads(line) for line in lines]

@@ -59,7 +59,7 @@ def assert_as_asked(block: Block, rows: list[dict[str, Any]]) -> None:
     for feature in FEATURES:
         expected = [answer[feature.name] for answer in good]
         if isinstance(feature, Category):
-            assert [v.decode() for v in checked.columns[feature.name]] == expected
+            assert [v.decode() for v in np.asarray(checked.columns[feature.name])] == expected
         else:
             np.testing.assert_array_equal(
                 checked.columns[feature.name], np.array(expected, np.float32)

@@ -14,8 +14,8 @@ from apache_beam.runners.worker import statesampler
 from apache_beam.transforms import core
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 
+from common.lean_beam import lean_beam
 from pipeline.beam import in_process
-from pipeline.local.lean_beam import lean_beam
 from pipeline.settings import ROOT
 
 Way = Callable[[], AbstractContextManager[None]]

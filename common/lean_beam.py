@@ -1,7 +1,7 @@
 """Spares Beam, where it runs in the process, what it does for machines that are far away.
 
 A first run on few rows spends more time on Beam's graph than on examples, and much of that on the
-five things below. None of them changes what a pipeline makes.
+things below. None of them changes what a pipeline makes.
 """
 
 from __future__ import annotations

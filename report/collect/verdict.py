@@ -134,6 +134,8 @@ def read_validation(uri: str) -> tuple[tuple[Violation, ...], tuple[str, ...]]:
                 unjudged.append(f"{wording.slice_title(*key)}: {name}: {failure.message}")
             else:
                 violations.append(_violation(*key, failure))
+    # TFMA has them in any order. All examples first, then the worst slice.
+    violations.sort(key=lambda v: (bool(v.feature), -v.value))
     return tuple(violations), tuple(unjudged)
 
 

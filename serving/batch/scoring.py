@@ -146,9 +146,10 @@ class _WriteAnswers(beam.DoFn):
 
     def setup(self) -> None:
         self._thread = ThreadPoolExecutor(1)
-        self._writing: deque[Future[int]] = deque()
 
     def start_bundle(self) -> None:
+        # Not in setup: a bundle that is tried again must not count what the failed one wrote.
+        self._writing: deque[Future[int]] = deque()
         self._shards = ParquetShards(self._staging)
 
     def process(self, element: tuple[Key, Answered]) -> Iterator[Count]:

@@ -45,14 +45,7 @@ def code_fingerprint(module: str, folder: Path | None = None) -> str:
 
 
 def rooms_fingerprint(project: Path) -> str:
-    """Fingerprint of every byte in our rooms: coarser than `code_fingerprint`, and at once.
-
-    Args:
-        project: Folder of the rooms.
-
-    Returns:
-        Sixteen hexadecimal digits.
-    """
+    """Fingerprint of every byte in our rooms, as `code_fingerprint`'s: coarser, and at once."""
     digest = hashlib.sha256()
     for room in ROOMS:
         for file in sorted((project / room).rglob("*")):
@@ -64,9 +57,6 @@ def rooms_fingerprint(project: Path) -> str:
 
 def name_by_content(schema_file: Path) -> str:
     """A name for a copy of the schema that tells its content: TFX's cache sees the name only.
-
-    Args:
-        schema_file: The schema that examples must keep to.
 
     Returns:
         `DIGEST/NAME`, below whatever folder.

@@ -83,15 +83,7 @@ class Engines:
 
 
 def create_pipeline(settings: Settings, engines: Engines) -> tfx.dsl.Pipeline:
-    """Builds the pipeline.
-
-    Args:
-        settings: What the user chose.
-        engines: Where it runs.
-
-    Returns:
-        A TFX pipeline for any runner.
-    """
+    """Builds the pipeline, for any runner of TFX."""
     examples = tfx.extensions.google_cloud_big_query.BigQueryExampleGen(
         input_config=_a_query_per_split(settings, engines.table_state),
         custom_executor_spec=engines.ingestion,

@@ -54,6 +54,9 @@ def run_command(
 ) -> int:
     """Reads a command line, and runs its command: the `run` of a module named as the command.
 
+    That takes the settings, what the command takes besides, and the console to show on; it returns
+    one of `Exit`. What it raises is told here, also what Google Cloud refuses.
+
     Args:
         arguments: What stands after the program's name.
         settings: What all commands share.

@@ -23,15 +23,7 @@ class ServableModelStrategy(tfx.dsl.experimental.LatestBlessedModelStrategy):
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]] | None:
-        """Resolves a model and its blessing; empty lists where there is none.
-
-        Args:
-            store: The metadata store.
-            input_dict: All models under `model`, all blessings under `model_blessing`.
-
-        Returns:
-            The same keys, with one artifact each or none.
-        """
+        """Resolves a model and its blessing; empty lists where there is none."""
         left_out = self._left_out(store, [model.id for model in input_dict["model"]])
         models = [model for model in input_dict["model"] if model.id not in left_out]
         return super().resolve_artifacts(store, input_dict | {"model": models})
@@ -59,15 +51,7 @@ class LatestOrNoneStrategy(tfx.dsl.experimental.LatestArtifactStrategy):
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
-        """Resolves the latest artifact of each channel.
-
-        Args:
-            store: The metadata store.
-            input_dict: All artifacts of each channel.
-
-        Returns:
-            The same keys, with one artifact each or none.
-        """
+        """Resolves the latest artifact of each channel."""
         return super().resolve_artifacts(store, input_dict) or {key: [] for key in input_dict}
 
 
@@ -83,15 +67,7 @@ class OtherAcceptedStrategy(LatestOrNoneStrategy):
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
-        """Resolves statistics; an empty list where there are none.
-
-        Args:
-            store: The metadata store.
-            input_dict: All statistics under `statistics`.
-
-        Returns:
-            The same key, with one artifact or none.
-        """
+        """Resolves statistics; an empty list where there are none."""
         accepted, described = [], []
         for artifact in input_dict["statistics"]:
             marked = artifact.get_int_custom_property(ACCEPTED)

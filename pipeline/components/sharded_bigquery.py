@@ -29,13 +29,7 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes the splits.
-
-        Args:
-            input_dict: Empty.
-            output_dict: `examples`, the artifact to fill.
-            exec_properties: The component's; its `custom_config` made by `shards.to_config`.
-        """
+        """Writes the splits."""
         self._log_startup(input_dict, output_dict, exec_properties)
         shards = read_shards(exec_properties)
         # The stock code would hand it to Beam's source of BigQuery's rows.

@@ -27,13 +27,7 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Searches, and writes the best hyperparameters and the record of all trials.
-
-        Args:
-            input_dict: Examples and the transform graph.
-            output_dict: `best_hyperparameters` and `tuner_results`.
-            exec_properties: Of the Tuner.
-        """
+        """Searches, and writes the best hyperparameters and the record of all trials."""
         tuner = executor.search(
             input_dict, exec_properties, self._get_tmp_dir(), print_tuning_summary=False
         )

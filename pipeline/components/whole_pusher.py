@@ -31,13 +31,7 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[Any]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes the model if it is blessed; called by TFX.
-
-        Args:
-            input_dict: As the Pusher's own.
-            output_dict: As the Pusher's own.
-            exec_properties: As the Pusher's own, with a folder as destination.
-        """
+        """Pushes the model if it is blessed; called by TFX."""
         key = standard_component_specs.PUSH_DESTINATION_KEY
         destination = pusher_pb2.PushDestination()
         proto_utils.json_to_proto(exec_properties[key], destination)

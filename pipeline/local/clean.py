@@ -69,14 +69,6 @@ class Cleaning:
 def run(settings: LocalSettings, options: Options, console: Console) -> int:
     """Removes it, or says what would be removed.
 
-    Args:
-        settings: What the user chose; only the run root matters.
-        options: How many runs to keep.
-        console: Where to tell.
-
-    Returns:
-        Zero.
-
     Raises:
         UserError: If there has been no run, or one is under way.
     """
@@ -114,16 +106,7 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
 
 
 def plan(store: mlmd.MetadataStore, root: Path, keep: int) -> Cleaning:
-    """Finds out what nothing needs any more.
-
-    Args:
-        store: ML Metadata of the run root.
-        root: The run root, resolved.
-        keep: Number of newest runs of which everything stays.
-
-    Returns:
-        What is to be removed.
-    """
+    """Finds out what nothing needs any more."""
     names = list(RunRecords(store, root).read())
     kept, old = names[:keep], names[keep:]
     executions = {e.id: e for e in store.get_executions()}

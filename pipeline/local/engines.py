@@ -24,13 +24,7 @@ from report.runs.metadata_file import connection_config
 
 
 def local_engines(settings: LocalSettings) -> Engines:
-    """What runs the pipeline on this machine.
-
-    Args:
-        settings: What the user chose.
-
-    Returns:
-        Engines that keep all they write under the run root.
+    """What runs the pipeline on this machine, and keeps all it writes under the run root.
 
     Raises:
         UserError: If the source is missing or not what it should be.

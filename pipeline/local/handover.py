@@ -13,13 +13,7 @@ from pipeline.settings import ROOT
 
 
 def hand_over(module: str, flags: Mapping[str, object], console: Console) -> NoReturn:
-    """Becomes `python -m MODULE`.
-
-    Args:
-        module: What to run.
-        flags: Its flags by name, without the dashes.
-        console: Where its lines go.
-    """
+    """Becomes `python -m MODULE`, with these flags, named without the dashes."""
     arguments = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
     console.file.flush()
     for stream in (1, 2):  # They lead to the log of a command.

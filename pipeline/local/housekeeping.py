@@ -49,10 +49,6 @@ def make_ready(store: mlmd.MetadataStore, run_root: Path, run_id: str) -> list[s
 def clear_killed_runs(store: mlmd.MetadataStore, pipeline_root: Path) -> list[int]:
     """Marks executions that a killed run left running as cancelled, and removes what they wrote.
 
-    Args:
-        store: ML Metadata of the run root.
-        pipeline_root: Folder of the artifacts.
-
     Returns:
         Ids of the executions cleared.
     """

@@ -31,14 +31,6 @@ class Options(BaseModel):
 def run(settings: LocalSettings, options: Options, console: Console) -> int:
     """Makes the project, and says what was decided.
 
-    Args:
-        settings: Not used: the new project has its own.
-        options: The table, and what to predict of it.
-        console: Where to print.
-
-    Returns:
-        Zero.
-
     Raises:
         UserError: If the table cannot be read, is not fit, or the folder is not empty.
     """

@@ -70,12 +70,7 @@ class LastRun:
         write_atomically(run_root / FILE, json.dumps(asdict(self)))
 
     def is_repeated_by(self, inputs: str | None, run_root: Path) -> bool:
-        """Whether a run that begins now would take all from the cache.
-
-        Args:
-            inputs: What decides on it; see `inputs_of`.
-            run_root: Where it runs.
-        """
+        """Whether a run that begins now, with these inputs, would take all from the cache."""
         return (
             inputs == self.inputs
             and _metadata_digest(run_root) == self.metadata
@@ -88,9 +83,6 @@ _JSON = TypeAdapter(LastRun)
 
 def inputs_of(settings: LocalSettings) -> str | None:
     """Digest of what decides on a run: settings, code, source, schema, packages and places.
-
-    Args:
-        settings: What the user chose.
 
     Returns:
         The digest; None for a run that is not whole, is to use no cache, or reads from BigQuery.
@@ -110,14 +102,7 @@ def inputs_of(settings: LocalSettings) -> str | None:
 
 
 def leave(run_root: Path, run_id: str, inputs: str, summary: RunSummary) -> None:
-    """Leaves a run that has ended for the next one.
-
-    Args:
-        run_root: Where it ran.
-        run_id: Its name.
-        inputs: What decided on it; see `inputs_of`.
-        summary: What came of it.
-    """
+    """Leaves a run that has ended for the next one; `inputs` is what decided on it."""
     lineage = read_lineage(open_metadata(run_root), run_id)
     places = tuple(_places(lineage, summary))
     # TFX makes anew what has gone, so the next run is not the same.
@@ -129,14 +114,8 @@ def leave(run_root: Path, run_id: str, inputs: str, summary: RunSummary) -> None
 def repeat(last: LastRun, run_root: Path, run_id: str, observer: Observer) -> RunSummary:
     """Writes down a run that took all from the cache, as TFX and the runner would.
 
-    Args:
-        last: The run that it repeats.
-        run_root: Where both run.
-        run_id: Its name.
-        observer: Who is told how it goes.
-
     Returns:
-        What came of it: the same.
+        What came of it: the same as of the last one.
     """
     print(f"Nothing has changed since run {last.run_id}: all that it made is in the cache.")
     store = open_metadata(run_root, write=True)

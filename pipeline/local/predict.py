@@ -60,14 +60,6 @@ class Options(BaseModel):
 def run(settings: LocalSettings, options: Options, console: Console) -> int:
     """Prints one prediction, or the model as a query; or predicts a file.
 
-    Args:
-        settings: What the user chose; of a request, only the run root matters.
-        options: What to ask.
-        console: Where to print it.
-
-    Returns:
-        One of `Exit`; of a batch, its own exit status.
-
     Raises:
         UserError: If the request is not one, or as `predict`, `translate_model` and `launch`.
     """

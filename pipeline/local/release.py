@@ -42,14 +42,6 @@ class Options(BaseModel):
 def run(settings: LocalSettings, options: Options, console: Console) -> int:
     """Shows or changes which version answers; servers see it within a second.
 
-    Args:
-        settings: What the user chose; only the run root matters.
-        options: What to do.
-        console: Where to show it.
-
-    Returns:
-        Zero.
-
     Raises:
         UserError: If there is nothing that could be done so.
     """

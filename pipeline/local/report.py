@@ -43,14 +43,6 @@ class Options(BaseModel):
 def run(settings: LocalSettings, options: Options, console: Console) -> int:
     """Does what was asked of the reports on past runs.
 
-    Args:
-        settings: What the user chose; only the run root matters.
-        options: What to show.
-        console: Where to show it.
-
-    Returns:
-        Zero.
-
     Raises:
         UserError: If there is no such run, or the options don't fit together.
     """

@@ -41,14 +41,6 @@ if TYPE_CHECKING:
 def run(settings: LocalSettings, options: None, console: Console) -> int:
     """Runs the pipeline, and shows how it goes and what came of it.
 
-    Args:
-        settings: What the user chose.
-        options: None.
-        console: Where to show it.
-
-    Returns:
-        One of `Exit`.
-
     Raises:
         SettingsError: If the source or the schema is not what it should be.
         UserError: If the run root is not.
@@ -108,14 +100,6 @@ def _observed(settings: LocalSettings, log: Path, console: Console) -> int:
 def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> RunSummary:
     """Runs the pipeline on this machine.
 
-    Args:
-        settings: What the user chose.
-        run_id: Name of the run.
-        observer: Who is told how it goes.
-
-    Returns:
-        What came of it.
-
     Raises:
         UserError: What the user can mend.
         Exception: What a component raised.
@@ -164,11 +148,6 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
 
 def report_failure(settings: LocalSettings, run_id: str, failure: str) -> str | None:
     """Makes the page of a run in which something failed.
-
-    Args:
-        settings: What the user chose.
-        run_id: The run.
-        failure: What failed, a sentence.
 
     Returns:
         The page; None if the run failed before it began.

@@ -27,12 +27,7 @@ RUN_ID_PARAMETER = "pipeline-run-id"
 
 
 class ObservedRunner(tfx_runner.IrBasedRunner):
-    """Runs components in order and reports to an observer.
-
-    Args:
-        observer: Who is told.
-        run_id: Name of the run in ML Metadata.
-    """
+    """Runs components in order and reports to an observer."""
 
     def __init__(self, observer: Observer, run_id: str) -> None:
         self._observer = observer

@@ -27,13 +27,7 @@ class Options(BaseModel):
 
 
 def run(settings: LocalSettings, options: Options, console: Console) -> NoReturn:
-    """Becomes the server, which has further settings as SERVING_... variables.
-
-    Args:
-        settings: What the user chose; only the run root matters.
-        options: Where to listen, and what to serve.
-        console: Where the server's lines go.
-    """
+    """Becomes the server, which has further settings as SERVING_... variables."""
     flags = {
         "model-folder": options.model_folder or settings.serving_folder,
         "host": options.host,

@@ -46,13 +46,7 @@ class Options(BaseModel):
 
 
 def run(settings: LocalSettings, options: Options, console: Console) -> NoReturn:
-    """Becomes the worker, which goes on until Ctrl-C.
-
-    Args:
-        settings: What the user chose; only the run root matters.
-        options: What to answer.
-        console: Where the worker's lines go.
-    """
+    """Becomes the worker, which goes on until Ctrl-C."""
     flags = {
         "subscription": options.subscription,
         "answers": options.answers,

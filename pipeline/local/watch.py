@@ -75,12 +75,6 @@ class Options(BaseModel):
 def run(settings: LocalSettings, options: Options, console: Console) -> int:
     """Holds a log of requests to what was learned, writes the page, and says what came of it.
 
-    Args:
-        settings: What the user chose: the run root, the schema, and `anomaly_severity`, which says
-            what is past bearing.
-        options: What to look at, and whom to tell.
-        console: Where to say it.
-
     Returns:
         `Exit.NOT_BLESSED` if the labels say that the model would not be blessed today; else
         `Exit.DRIFTED` if there are findings of the severity or worse; else `Exit.DONE`. Of a
@@ -160,14 +154,6 @@ def watch_log(
     runs: Mapping[int, PastRun],
 ) -> tuple[Watched, LoggedRows]:
     """Reads a log of requests, and holds it to what its versions learned.
-
-    Args:
-        settings: Names the schema whose comparators are applied.
-        min_rows: Fewest rows of a period that are judged.
-        files: Of the log, whole ones.
-        since: First day to look at.
-        records: Of the runs on the run root.
-        runs: Of each version that was pushed, one or more.
 
     Raises:
         UserError: If a file is none of a log, no row is new enough, or what was made of the

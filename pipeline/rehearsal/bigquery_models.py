@@ -17,11 +17,7 @@ _PROJECT = r"/bigquery/v2/projects/([^/]+)"
 
 
 class BigQueryModels:
-    """Imports models.
-
-    Args:
-        buckets: Where they are imported from.
-    """
+    """Imports models."""
 
     def __init__(self, buckets: Buckets) -> None:
         self._buckets = buckets

@@ -33,11 +33,6 @@ class TaskFailed(UserError):  # noqa: N818, as one says it
         how: How it ended, as the end of a sentence.
         end: The end of its log.
         log: The log.
-
-    Attributes:
-        task: The task.
-        how: How it ended.
-        log: The log.
     """
 
     def __init__(self, task: str, how: str, end: str, log: Path) -> None:
@@ -94,15 +89,7 @@ class Containers:
     def run(
         self, task: Task, container: ContainerSpec, inputs: Mapping[str, list[Artifact]]
     ) -> tuple[State, Outputs]:
-        """Runs a container, or finds what an equal one made earlier.
-
-        Args:
-            task: Its task.
-            container: What it runs.
-            inputs: Input artifacts.
-
-        Returns:
-            Whether it ran or was cached, and what it made.
+        """Runs a container, or finds what an equal one made earlier; says which, and what.
 
         Raises:
             TaskFailed: If it failed.
@@ -136,11 +123,6 @@ class Containers:
         self, states: Mapping[str, State], made: Mapping[str, Outputs], failure: TaskFailed | None
     ) -> Json:
         """Has Vertex AI know how the tasks ended, as it does at the end, and for an exit handler.
-
-        Args:
-            states: Of the tasks that ended well.
-            made: What they made.
-            failure: The task that did not.
 
         Returns:
             The PipelineTaskFinalStatus.

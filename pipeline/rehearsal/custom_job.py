@@ -44,9 +44,6 @@ class Replica:
 def replicas_of(job: Mapping[str, Any]) -> list[Replica]:
     """The processes that a CustomJob asks for.
 
-    Args:
-        job: The request's body, as JSON values.
-
     Raises:
         UserError: If it has pools that are not rehearsed, or pools without a command.
     """
@@ -89,10 +86,6 @@ def cluster_variables(
     replicas: Sequence[Replica], addresses: Sequence[str]
 ) -> list[dict[str, str]]:
     """What Vertex AI tells each replica of the others, in TensorFlow's form and in its own.
-
-    Args:
-        replicas: All of a job.
-        addresses: Host and port of each.
 
     Returns:
         TF_CONFIG and CLUSTER_SPEC of each replica.

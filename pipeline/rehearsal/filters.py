@@ -22,9 +22,6 @@ _NAME = re.compile(r"name=\"\{\{\$\.inputs\.artifacts\['(\w+)'\]\.metadata\['(\w
 class Filter:
     """A query for artifacts.
 
-    Args:
-        text: The filter.
-
     Raises:
         UserError: If it says more than TFX's resolvers do.
     """

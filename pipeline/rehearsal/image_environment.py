@@ -36,12 +36,7 @@ if {LOOPBACK!r} in os.environ:
 
 
 class Environment:
-    """A virtual environment that is made anew only as far as something has changed.
-
-    Args:
-        folder: Where it is kept.
-        checkout: The project.
-    """
+    """A virtual environment that is made anew only as far as something has changed."""
 
     def __init__(self, folder: Path, checkout: Path) -> None:
         self._folder = folder.resolve()
@@ -60,11 +55,7 @@ class Environment:
         return self._folder / "source"
 
     def variables(self, home: Path) -> dict[str, str]:
-        """All environment variables of a container.
-
-        Args:
-            home: Its home folder.
-        """
+        """All environment variables of a container."""
         return IMAGE | {
             "PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(home),

@@ -27,12 +27,7 @@ _ALIAS = r"-?[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]"
 
 
 class RefusedError(Exception):
-    """An answer other than 200.
-
-    Args:
-        status: HTTP status.
-        message: What is wrong.
-    """
+    """An answer other than 200."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

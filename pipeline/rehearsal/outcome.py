@@ -50,15 +50,7 @@ def conclude(
     buckets: Buckets,
     deployed: Callable[[str], Path | None],
 ) -> None:
-    """Fills in what became of the model.
-
-    Args:
-        outcome: Is filled in.
-        job: The pipeline.
-        made: What each task made.
-        buckets: Stand in for Cloud Storage.
-        deployed: Where a version is that is deployed, by its name.
-    """
+    """Fills in what became of the model."""
     for name, outputs in made.items():
         for artifact in (a for found in outputs.values() for a in found):
             if job.tasks[name].container is None:

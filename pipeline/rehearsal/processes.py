@@ -18,12 +18,7 @@ GRACE = 2.0
 
 
 class Processes:
-    """Starts containers and ends those that are left.
-
-    Args:
-        environment: All variables they get.
-        folder: Their working folder.
-    """
+    """Starts containers and ends those that are left."""
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         self._environment = dict(environment)

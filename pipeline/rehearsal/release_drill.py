@@ -29,11 +29,6 @@ def drill(root: Path, logs: Path, place: Place) -> list[str]:
 
     What the rehearsal has deployed stays as it is.
 
-    Args:
-        root: Of the rehearsal.
-        logs: Gets the requests.
-        place: Where the model is served.
-
     Returns:
         How requests were shared after each step, in words.
 

@@ -73,12 +73,7 @@ class Store:
         return self._contents.cached.get(key)
 
     def add(self, outputs: Outputs, key: str | None = None) -> None:
-        """Keeps what a task made.
-
-        Args:
-            outputs: Their artifacts get the next places.
-            key: The task's cache key, if it has one.
-        """
+        """Keeps what a task made."""
         self.artifacts.extend(artifact for made in outputs.values() for artifact in made)
         if key:
             self._contents.cached[key] = outputs

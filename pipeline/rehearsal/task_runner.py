@@ -22,16 +22,7 @@ Made = TypeVar("Made")
 def observed(
     observer: Observer, name: str, work: Callable[[], tuple[State, Made]]
 ) -> tuple[State, Made, float]:
-    """Does something while an observer is told.
-
-    Args:
-        observer: Who is told.
-        name: Of what.
-        work: Does it; returns how it ended, and what it made.
-
-    Returns:
-        The same, and how many seconds it took.
-    """
+    """Does something while an observer is told; the third value is how many seconds it took."""
     started = time.monotonic()
     observer.changed(name, State.RUNNING)
     state = State.FAILED
@@ -76,9 +67,6 @@ class TaskRunner:
 
     def run(self, outcome: Rehearsed) -> None:
         """Runs them; the first that fails is the last, but for an exit handler.
-
-        Args:
-            outcome: Gets how each ended.
 
         Raises:
             UserError: If one cannot run.

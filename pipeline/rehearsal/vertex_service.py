@@ -89,11 +89,6 @@ class Vertex:
     def add_run(self, run_id: str, pipeline: str, task_details: list[Body]) -> str:
         """Lets a run be asked about, also in later rehearsals.
 
-        Args:
-            run_id: Its id.
-            pipeline: Name of its pipeline.
-            task_details: How its tasks stand, as Vertex AI tells it.
-
         Returns:
             Its resource name.
         """

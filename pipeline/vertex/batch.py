@@ -16,19 +16,12 @@ from pipeline.vertex.vertex_settings import VertexSettings
 def run(settings: VertexSettings, options: Batch, console: Console) -> int:
     """Starts the job, and waits for its end unless it is told not to.
 
-    Args:
-        settings: What the user chose.
-        options: What to predict.
-        console: Where to tell how it goes.
-
     Returns:
         The exit status of a batch, as `python -m serving.batch` has it; zero where the job was
         only started.
 
     Raises:
         UserError: If there is no model, nothing to read, or the job failed.
-        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
-        google.auth.exceptions.GoogleAuthError: If there are no credentials that are good.
     """
     # Takes the seconds of TensorFlow and Beam.
     from serving.batch import launch_batch

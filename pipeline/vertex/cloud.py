@@ -45,8 +45,8 @@ PATIENTLY = retry.Retry(
 class Cloud:
     """Google Cloud, as the user's credentials see it.
 
-    Args:
-        settings: The project, its region, and where Google Cloud answers.
+    Where it refuses, those who ask it raise google.api_core.exceptions.GoogleAPICallError, which
+    `pipeline/vertex/failures.py` explains.
 
     Raises:
         google.auth.exceptions.GoogleAuthError: If there are no credentials, if they are no longer

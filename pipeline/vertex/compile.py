@@ -136,14 +136,6 @@ def to_text(job: Job, file: Path) -> str:
 def run(settings: VertexSettings, options: Compile, console: Console) -> int:
     """Writes the spec, and shows what is in it.
 
-    Args:
-        settings: What the user chose.
-        options: The file to write.
-        console: Where to show it.
-
-    Returns:
-        Zero.
-
     Raises:
         UserError: If the file can't be written, or the schema can't be read.
     """
@@ -153,11 +145,6 @@ def run(settings: VertexSettings, options: Compile, console: Console) -> int:
 
 def write(job: Job, output: Path, console: Console) -> None:
     """Writes a job out, and shows what is in it.
-
-    Args:
-        job: What was compiled.
-        output: The file to write.
-        console: Where to show it.
 
     Raises:
         UserError: If the file can't be written.

@@ -7,11 +7,7 @@ from pipeline.vertex.vertex_settings import VertexSettings
 
 
 def job_flags(settings: VertexSettings) -> list[str]:
-    """Options that all jobs share.
-
-    Args:
-        settings: What the user chose.
-    """
+    """Options that all jobs share."""
     account = settings.dataflow_service_account or settings.service_account
     options = {
         "runner": "DataflowRunner",
@@ -40,12 +36,7 @@ def bounded(settings: VertexSettings) -> str:
 
 
 def own_job_flags(settings: VertexSettings, name: str) -> list[str]:
-    """Options of a job that this runner starts itself, outside of the pipeline.
-
-    Args:
-        settings: What the user chose.
-        name: What the job is called, behind pipeline and environment.
-    """
+    """Options of a job that this runner starts itself; it is called behind the pipeline's name."""
     # Dataflow knows lower-case letters, digits and dashes.
     whole = f"{TABLE.pipeline}-{settings.environment}-{name}".replace("_", "-").lower()
     flags = [*job_flags(settings), f"--job_name={whole}"]

@@ -19,14 +19,7 @@ BQ = tfx.extensions.google_cloud_big_query
 
 
 def vertex_engines(settings: VertexSettings, table_state: str = "") -> Engines:
-    """What runs the pipeline on Vertex AI.
-
-    Args:
-        settings: What the user chose.
-        table_state: A line that changes with the rows of the table, if they are known.
-
-    Returns:
-        Engines that keep all they write under the run root.
+    """What runs the pipeline on Vertex AI, and keeps all it writes under the run root.
 
     Raises:
         UserError: If the schema file holds none.
@@ -52,10 +45,7 @@ def vertex_engines(settings: VertexSettings, table_state: str = "") -> Engines:
 
 
 def schema_uri(settings: VertexSettings) -> str:
-    """Where tasks find the schema; a run's submission puts it there.
-
-    Args:
-        settings: What the user chose.
+    """The gs:// name where tasks find the schema; a run's submission puts it there.
 
     Returns:
         A gs:// name that changes with the content, so that TFX's cache sees an edit.

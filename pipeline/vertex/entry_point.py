@@ -66,10 +66,6 @@ def mark_outputs(executor_input: str, environment: str) -> None:
 
     A resolver of Vertex AI looks through the artifacts of all pipelines of a project and region, so
     this is what keeps those of one environment from being the baseline of another.
-
-    Args:
-        executor_input: What the task was told, as JSON.
-        environment: Its name.
     """
     from tfx.dsl.io import fileio
 

@@ -53,15 +53,7 @@ def explain(error: BaseException, project: str | None = None) -> UserError | Non
 
 
 def explain_task(message: str, project: str) -> str:
-    """What to do about a task that failed.
-
-    Args:
-        message: What Vertex AI says about it.
-        project: Google Cloud project that ran it.
-
-    Returns:
-        The cure.
-    """
+    """What to do about a task that failed, by what Vertex AI says about it."""
     for pattern, cure in _TASK_CURES.items():
         if re.search(pattern, message, re.IGNORECASE | re.DOTALL):
             return cure.format(project=project)

@@ -79,7 +79,6 @@ def follow(
 
     Raises:
         UserError: If the run failed or was cancelled.
-        google.api_core.exceptions.GoogleAPICallError: If it can't be looked at.
     """
     try:
         with Progress(console) as progress:

@@ -34,10 +34,6 @@ CODE = (
 def create_request(settings: VertexSettings, table_state: str = "") -> CreatePipelineJobRequest:
     """What starts a run.
 
-    Args:
-        settings: What the user chose.
-        table_state: As for `compile_job`.
-
     Returns:
         The request, with a job id that no other has.
 
@@ -56,10 +52,6 @@ def request_for(settings: VertexSettings, job: PipelineJob) -> CreatePipelineJob
 
 def pipeline_job(settings: VertexSettings, table_state: str = "") -> PipelineJob:
     """The run itself, as it is also put on a schedule.
-
-    Args:
-        settings: What the user chose.
-        table_state: As for `compile_job`.
 
     Returns:
         The compiled pipeline, with who runs it and the labels.
@@ -91,10 +83,6 @@ def to_pipeline_job(settings: VertexSettings, compiled: Job) -> PipelineJob:
 def as_text(settings: VertexSettings, request: CreatePipelineJobRequest) -> str:
     """What the client sends, for people and for curl.
 
-    Args:
-        settings: What the user chose.
-        request: What `create_request` returned.
-
     Returns:
         JSON of method, URL and body.
     """
@@ -109,9 +97,6 @@ def as_text(settings: VertexSettings, request: CreatePipelineJobRequest) -> str:
 
 def fingerprints(settings: VertexSettings) -> dict[str, str]:
     """Labels that tell what ran on what.
-
-    Args:
-        settings: What the user chose.
 
     Returns:
         Fingerprints of our code, and of what is asked of BigQuery and the schema; and

@@ -45,14 +45,7 @@ COMMAND = ["python", "-m", "models.search_trial"]
 
 
 def tuner_fn(fn_args: FnArgs) -> tfx.components.TunerFnResult:
-    """Makes a search; called by the TFX Tuner.
-
-    Args:
-        fn_args: Files, transform graph and steps, as the TFX Tuner gives them.
-
-    Returns:
-        The search.
-    """
+    """Makes a search; called by the TFX Tuner."""
     search, shared, folder = read_search(fn_args)
     space = to_keras_tuner(SPACE, search.training.hyperparameters, search.training.chosen)
     config = fn_args.custom_config

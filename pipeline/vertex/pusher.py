@@ -38,13 +38,7 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes the model if it is blessed; called by TFX.
-
-        Args:
-            input_dict: As the Pusher's own.
-            output_dict: As the Pusher's own.
-            exec_properties: Of the Pusher; `custom_config` says where to.
-        """
+        """Pushes the model if it is blessed; called by TFX."""
         pushed = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.PUSHED_MODEL_KEY]
         )

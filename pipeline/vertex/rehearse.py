@@ -25,14 +25,6 @@ from pipeline.vertex.vertex_settings import VertexSettings
 def run(settings: VertexSettings, options: Rehearse, console: Console) -> int:
     """Rehearses, and shows how it goes.
 
-    Args:
-        settings: What the user chose.
-        options: Where, on which rows, and from which task.
-        console: Where to show it.
-
-    Returns:
-        One of `Exit`, as the local runner.
-
     Raises:
         UserError: If the pipeline can't be rehearsed.
         TaskFailed: If a task failed.
@@ -53,10 +45,6 @@ def run(settings: VertexSettings, options: Rehearse, console: Console) -> int:
 
 def attend(console: Console, rehearsal: Callable[[Progress], Rehearsed]) -> Rehearsed | None:
     """Shows how a rehearsal goes.
-
-    Args:
-        console: Where to show it.
-        rehearsal: Rehearses, and tells how it goes.
 
     Returns:
         What came of it; None if it was stopped.

@@ -32,18 +32,8 @@ def place(settings: VertexSettings) -> Place:
 def run(settings: VertexSettings, options: Release, console: Console) -> int:
     """Shows the versions, promotes one, or goes back.
 
-    Args:
-        settings: What the user chose.
-        options: Which of these.
-        console: Where to show it.
-
-    Returns:
-        Zero.
-
     Raises:
         UserError: If there is no version for it.
-        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
-        google.auth.exceptions.GoogleAuthError: If there are no credentials that are good.
     """
     if not (options.status or options.promote or options.rollback):
         raise UserError(
@@ -62,12 +52,7 @@ def run(settings: VertexSettings, options: Release, console: Console) -> int:
 
 
 def show(releases: Releases, console: Console) -> None:
-    """Lists the versions.
-
-    Args:
-        releases: Of the model.
-        console: Where to show them.
-    """
+    """Lists the versions."""
     found = releases.status()
     if not found:
         console.print("No version has been pushed.")

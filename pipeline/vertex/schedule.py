@@ -26,18 +26,8 @@ SHOWN = 3
 def run(settings: VertexSettings, options: command_options.Schedule, console: Console) -> int:
     """Creates, lists, pauses, resumes or deletes a schedule.
 
-    Args:
-        settings: What the user chose.
-        options: Which of these, and of what.
-        console: Where to show it.
-
-    Returns:
-        Zero.
-
     Raises:
         UserError: If there is no such schedule, or already one.
-        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
-        google.auth.exceptions.GoogleAuthError: If there are no credentials that are good.
     """
     if options.create:
         return _create(settings, options.create, console)  # Loads TFX, unlike the others.
@@ -112,7 +102,6 @@ def create(
 
     Raises:
         UserError: If there is such a schedule already.
-        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
     """
     cloud = Cloud(settings)
     if existing := _named(settings, cloud, options.name):

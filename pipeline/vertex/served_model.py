@@ -22,8 +22,6 @@ def served_model(settings: VertexSettings, folder: str | None) -> tuple[str, str
 
     Raises:
         UserError: If there is none.
-        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses to tell.
-        google.auth.exceptions.GoogleAuthError: If there are no credentials that are good.
     """
     if folder is None and settings.push_to == "endpoint":
         return _registered(settings)

@@ -20,19 +20,10 @@ from pipeline.vertex.vertex_settings import VertexSettings
 
 
 def start(settings: VertexSettings, cloud: Cloud, console: Console) -> str:
-    """Starts a run.
-
-    Args:
-        settings: What the user chose.
-        cloud: Takes it.
-        console: Where its page is shown.
-
-    Returns:
-        The job id.
+    """Starts a run, and returns its job id.
 
     Raises:
         UserError: If the schema file holds none, or there is no bucket for it, or no table.
-        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
     """
     table = read_table_state(settings, cloud) if settings.cache else TableState()
     request = create_request(settings, table.text)
@@ -46,20 +37,7 @@ def start(settings: VertexSettings, cloud: Cloud, console: Console) -> str:
 def begin(
     settings: VertexSettings, cloud: Cloud, request: CreatePipelineJobRequest, console: Console
 ) -> str:
-    """Asks for a run that has all it reads from the bucket.
-
-    Args:
-        settings: What the user chose.
-        cloud: Takes it.
-        request: What starts the run.
-        console: Where its page is shown.
-
-    Returns:
-        The job id.
-
-    Raises:
-        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
-    """
+    """Asks for a run that has all it reads from the bucket, and returns its job id."""
     job_id = request.pipeline_job_id
     # No other run has this id: where there is one, an earlier attempt got there and its answer got
     # lost.
@@ -72,10 +50,6 @@ def begin(
 
 def upload_schema(settings: VertexSettings, cloud: Cloud) -> None:
     """Puts the schema where the tasks look for it.
-
-    Args:
-        settings: What the user chose.
-        cloud: Takes it.
 
     Raises:
         UserError: If the file is no schema, or there is no bucket for it.

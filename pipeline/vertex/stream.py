@@ -14,18 +14,8 @@ from pipeline.vertex.vertex_settings import VertexSettings
 def run(settings: VertexSettings, options: Stream, console: Console) -> int:
     """Starts the job, or replaces the one of its name, and does not wait.
 
-    Args:
-        settings: What the user chose.
-        options: What to answer.
-        console: Where to tell of the job.
-
-    Returns:
-        Zero.
-
     Raises:
         UserError: If there is no model.
-        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
-        google.auth.exceptions.GoogleAuthError: If there are no credentials that are good.
     """
     # Takes the seconds of TensorFlow and Beam.
     from serving.stream_pipeline.answer_steps import StreamJob

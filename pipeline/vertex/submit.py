@@ -13,18 +13,11 @@ from pipeline.vertex.vertex_settings import VertexSettings
 def run(settings: VertexSettings, options: Submit, console: Console) -> int:
     """Starts a run, or does to one that was started what the options say.
 
-    Args:
-        settings: What the user chose.
-        options: Whether to wait for the outcome, or only to show the request.
-        console: Where to show it.
-
     Returns:
         Zero if the run was started or, where it was waited for, succeeded; else that of `follow`.
 
     Raises:
         UserError: If the schema file holds none, or a task failed.
-        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
-        google.auth.exceptions.GoogleAuthError: If there are no credentials that are good.
     """
     if options.dry_run:
         from pipeline.vertex import (

@@ -35,16 +35,11 @@ class TableState:
 def read_table_state(settings: VertexSettings, cloud: Cloud) -> TableState:
     """Asks BigQuery when the table was last changed, in any of its partitions.
 
-    Args:
-        settings: What the user chose.
-        cloud: Is asked.
-
     Returns:
         Time and number of rows; neither for what BigQuery does not tell them of.
 
     Raises:
         UserError: If there is no such table.
-        google.api_core.exceptions.GoogleAPICallError: If BigQuery does not answer.
     """
     project, dataset, table = settings.table.split(".")
     path = f"bigquery/v2/projects/{project}/datasets/{dataset}/tables/{table}"

@@ -40,11 +40,6 @@ class Executor(executor.GenericExecutor):
     ) -> None:
         """Starts the job and waits for its end.
 
-        Args:
-            input_dict: Of the Trainer.
-            output_dict: Of the Trainer; the URI of the model run is read.
-            exec_properties: Of the Trainer; `custom_config` has the job.
-
         Raises:
             RuntimeError: If the job failed or was cancelled.
         """
@@ -64,9 +59,6 @@ class Trainer(X.Trainer):
 
 def training_config(settings: VertexSettings) -> dict[str, Any]:
     """What the Trainer's executor must know.
-
-    Args:
-        settings: What the user chose.
 
     Returns:
         Entries of the Trainer's `custom_config`: the CustomJob, and where it runs.

@@ -17,19 +17,12 @@ from serving.watch.log_files import find_files
 def run(settings: VertexSettings, options: Watch, console: Console) -> int:
     """Compiles the watch, starts one, puts it on a schedule, or rehearses it.
 
-    Args:
-        settings: What the user chose.
-        options: Which of these, and what to look at.
-        console: Where to show it.
-
     Returns:
         `Exit.DRIFTED` if a watch that was waited for, or rehearsed, found what is asked to be not
         as learned; else zero.
 
     Raises:
         UserError: If a file can't be read or written, or the watch failed.
-        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
-        google.auth.exceptions.GoogleAuthError: If there are no credentials that are good.
     """
     # Takes the seconds of TFX.
     from pipeline.vertex import schedule

@@ -73,7 +73,6 @@ def prepare_watch(settings: VertexSettings, options: WatchOptions, cloud: Cloud)
 
     Raises:
         UserError: If the schema can't be read, or there is no bucket.
-        google.api_core.exceptions.GoogleAPICallError: If Google Cloud refuses it.
     """
     job = to_pipeline_job(settings, compile_watch(settings, options))
     upload_schema(settings, cloud)

@@ -43,11 +43,6 @@ MARKS = {
 def run(settings: VertexSettings, options: Check, console: Console) -> int:
     """Checks everything, and shows what is right and what is wrong.
 
-    Args:
-        settings: What the user chose.
-        options: None so far.
-        console: Where to show it.
-
     Returns:
         Zero if nothing is wrong, one if something is.
     """
@@ -63,14 +58,7 @@ def run(settings: VertexSettings, options: Check, console: Console) -> int:
 
 
 def results(settings: VertexSettings) -> Iterator[tuple[str, CheckResult]]:
-    """What each check finds, in the order in which they are listed.
-
-    Args:
-        settings: What the user chose.
-
-    Yields:
-        Name and result.
-    """
+    """The name of each check and what it finds, in the order in which they are listed."""
     target, credentials = _credentials(settings)
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="check")
     try:

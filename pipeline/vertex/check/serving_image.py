@@ -22,12 +22,7 @@ _READY_MADE = re.compile(r"\w+-docker\.pkg\.dev/vertex-ai/prediction/tf2-\w+\.(\
 
 
 def serving_image(settings: VertexSettings, today: date | None = None) -> CheckResult:
-    """The image that serves will be there for a while.
-
-    Args:
-        settings: What the user chose.
-        today: By default, the day it is.
-    """
+    """The image that serves will be there for a while."""
     if settings.push_to != "endpoint":
         return passed(f"none is asked for; models go to {settings.push_to}")
     ready_made = _READY_MADE.fullmatch(settings.serving_image or "")

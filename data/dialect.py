@@ -30,18 +30,9 @@ _UNARY = frozenset({"this"})
 _LIST = frozenset({"this", "expressions"})
 
 _DATED: Mapping[type[exp.Expr], tuple[str, str]] = {
-    exp.DateAdd: ("DATE", "ADD"),
-    exp.DateSub: ("DATE", "SUB"),
-    exp.DateDiff: ("DATE", "DIFF"),
-    exp.DateTrunc: ("DATE", "TRUNC"),
-    exp.DatetimeAdd: ("DATETIME", "ADD"),
-    exp.DatetimeSub: ("DATETIME", "SUB"),
-    exp.DatetimeDiff: ("DATETIME", "DIFF"),
-    exp.DatetimeTrunc: ("DATETIME", "TRUNC"),
-    exp.TimestampAdd: ("TIMESTAMP", "ADD"),
-    exp.TimestampSub: ("TIMESTAMP", "SUB"),
-    exp.TimestampDiff: ("TIMESTAMP", "DIFF"),
-    exp.TimestampTrunc: ("TIMESTAMP", "TRUNC"),
+    getattr(exp, kind.title() + function.title()): (kind, function)
+    for kind in ("DATE", "DATETIME", "TIMESTAMP")
+    for function in ("ADD", "SUB", "DIFF", "TRUNC")
 }
 """Functions with a unit: the type in their name, and what they do."""
 
@@ -170,6 +161,29 @@ _CASTS = {
     exp.DataType.Type.TIMESTAMP: "bq_datetime",
     exp.DataType.Type.TIMESTAMPTZ: "bq_timestamp",
 }
+
+_CALLS: Mapping[type[exp.Expr], str] = {
+    exp.Div: "divide",
+    exp.IntDiv: "div",
+    exp.Mod: "mod",
+    exp.Pow: "pow",
+    exp.RangeBucket: "range_bucket",
+    exp.IsNan: "is_nan",
+    exp.Timestamp: "timestamp",
+    exp.DateFromParts: "date_of_parts",
+    exp.TimestampFromParts: "datetime_of_parts",
+    exp.Substring: "substr",
+    exp.RegexpLike: "regexp_contains",
+    **{
+        kind: kind.sql_name().lower()
+        for kind in (
+            *(exp.Round, exp.Exp, exp.Ln, exp.Date),
+            *(exp.UnixDate, exp.UnixSeconds, exp.UnixMillis, exp.UnixMicros),
+            *(exp.Lower, exp.Upper, exp.Length, exp.StartsWith, exp.EndsWith),
+        )
+    },
+}
+"""What becomes a call of the macro of this name, with the same operands."""
 
 _LITERAL_INT_PARENTS = (exp.Limit, exp.Offset, exp.Group, exp.Ordered, exp.WindowSpec)
 """Where a whole number is a count or a position, not a value."""
@@ -379,43 +393,33 @@ def _replace_tables(tree: exp.Expr, tables: Mapping[str, str]) -> None:
 
 
 def _give_bigquery_meaning(node: exp.Expr) -> exp.Expr:
+    if type(node) in _CALLS:
+        return _call(f"bq_{_CALLS[type(node)]}", *node.iter_expressions())
     if isinstance(node, exp.Literal) and not node.is_string:
         return _number(node)
     if isinstance(node, exp.Cast):
         return _cast(node)
-    if isinstance(node, exp.Div):
-        return _call("bq_divide", node.this, node.expression)
     if isinstance(node, exp.SafeDivide):
         divisor = exp.Nullif(this=_call("bq_float64", node.expression), expression=exp.convert(0))
         return _call("bq_divide", node.this, divisor)
-    if isinstance(node, exp.IntDiv):
-        return _call("bq_div", node.this, node.expression)
-    if isinstance(node, exp.Mod):
-        return _call("bq_mod", node.this, node.expression)
-    if isinstance(node, exp.RangeBucket):
-        return _call("bq_range_bucket", node.this, node.expression)
     if isinstance(node, exp.Bracket):
         return _call("bq_at_offset", node.this, *node.expressions)
-    if isinstance(node, exp.Round):
-        digits = node.args.get("decimals")
-        return _call("bq_round", node.this, *([digits] if digits else []))
-    if isinstance(node, exp.IsNan):
-        return _call("bq_is_nan", node.this)
     if isinstance(node, exp.Concat):
         # It becomes ||, and sqlglot leaves the operands bare: CONCAT(a + b, c) would be a + (b ||
         # c).
         operands = [exp.Paren(this=e.copy()) for e in node.expressions]
         return exp.Paren(this=exp.Concat(expressions=operands, safe=False, coalesce=False))
-    if isinstance(node, exp.Exp | exp.Ln):
-        return _call(f"bq_{node.sql_name().lower()}", node.this)
-    if isinstance(node, exp.Pow):
-        return _call("bq_pow", node.this, node.expression)
     if isinstance(node, exp.Log):  # sqlglot puts the base first, and reads LOG10(x) so, too.
         if _plain(node.this) == "10":
             return _call("bq_log10", node.expression)
         return _call("bq_log", node.expression, node.this)
-    translated = _give_time_bigquerys_meaning(node)
-    return translated if translated is not node else _give_text_bigquerys_meaning(node)
+    if isinstance(node, exp.Trim):
+        side = str(node.args.get("position") or "")
+        function = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(side, "trim")
+        return _call(f"bq_{function}", *node.iter_expressions())
+    if isinstance(node, exp.Like) and not isinstance(node.parent, exp.Escape):
+        return exp.Escape(this=node.copy(), expression=exp.Literal.string("\\"))
+    return _give_time_bigquerys_meaning(node)
 
 
 def _cast(node: exp.Cast) -> exp.Expr:
@@ -440,18 +444,8 @@ def _give_time_bigquerys_meaning(node: exp.Expr) -> exp.Expr:
         function = "ADD" if function == "SUB" else function
         unit = _unit(node.args["unit"])
         return _call(f"bq_{kind}_{function}_{unit}".lower(), *operands)
-    if isinstance(node, exp.Date):
-        return _call("bq_date", node.this)
     if isinstance(node, exp.TsOrDsToDatetime) and not isinstance(node.parent, exp.TimeToStr):
         return _call("bq_datetime", node.this)
-    if isinstance(node, exp.Timestamp):
-        return _call("bq_timestamp", node.this)
-    if isinstance(node, exp.DateFromParts):
-        return _call("bq_date_of_parts", *node.args.values())
-    if isinstance(node, exp.TimestampFromParts):
-        return _call("bq_datetime_of_parts", *node.args.values())
-    if isinstance(node, exp.UnixDate | exp.UnixSeconds | exp.UnixMillis | exp.UnixMicros):
-        return _call(f"bq_{node.sql_name().lower()}", node.this)
     if isinstance(node, exp.UnixToTime):
         scale = node.args.get("scale")
         unit = {None: "seconds", "3": "millis", "6": "micros"}[scale and _plain(scale)]
@@ -471,24 +465,6 @@ def _give_time_bigquerys_meaning(node: exp.Expr) -> exp.Expr:
 
 def _plain(number: exp.Expr) -> str:
     return number.this.name if isinstance(number, exp.Cast) else number.name
-
-
-def _give_text_bigquerys_meaning(node: exp.Expr) -> exp.Expr:
-    if isinstance(node, exp.Lower | exp.Upper | exp.Length):
-        return _call(f"bq_{node.sql_name().lower()}", node.this)
-    if isinstance(node, exp.Substring):
-        return _call("bq_substr", *node.args.values())
-    if isinstance(node, exp.Trim):
-        side = str(node.args.get("position") or "")
-        function = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(side, "trim")
-        return _call(f"bq_{function}", *filter(None, (node.this, node.expression)))
-    if isinstance(node, exp.StartsWith | exp.EndsWith):
-        return _call(f"bq_{node.sql_name().lower()}", node.this, node.expression)
-    if isinstance(node, exp.RegexpLike):
-        return _call("bq_regexp_contains", node.this, node.expression)
-    if isinstance(node, exp.Like) and not isinstance(node.parent, exp.Escape):
-        return exp.Escape(this=node.copy(), expression=exp.Literal.string("\\"))
-    return node
 
 
 def _call(name: str, *arguments: exp.Expr) -> exp.Anonymous:

@@ -136,9 +136,6 @@ class _Wrong:
     def add(self, row: int, error: UserError) -> None:
         self._errors.append((row, error))
 
-    def __bool__(self) -> bool:
-        return bool(self._errors)
-
     def raise_any(self) -> None:
         if not self._errors:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,21 @@ if TYPE_CHECKING:  # It loads TensorFlow, which must not keep the server from li
 
 _DECLARED = {feature.name for feature in FEATURES}
 _BASE64 = "b64"
+
+
+def fields(value: Any, names: Collection[str]) -> dict[str, Any]:
+    """The fields of a request that sends rows.
+
+    Raises:
+        RequestError: If it is no object, or has others than these.
+    """
+    if not isinstance(value, dict):
+        raise RequestError("The JSON value is not an object.", 'Send {"instances": [...]}.')
+    if unknown := sorted(value.keys() - names):
+        raise RequestError(
+            f"There is no field {unknown[0]!r}.", f"The fields are {', '.join(sorted(names))}."
+        )
+    return value
 
 
 def instances(signature: Signature, rows: Any) -> Columns:

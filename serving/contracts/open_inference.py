@@ -7,7 +7,6 @@ those are further outputs.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +19,11 @@ from models.request import RequestError
 from serving.contracts import named_inputs
 from serving.explanations import Wanted, explain, wanted
 from serving.instances import Columns
-from serving.records.access_log import record_of
 from serving.refusals import NotFoundError
-from serving.server.service import Service, reply
+from serving.server.service import EVERY_METHOD, Service, endpoint, reply
 
 if TYPE_CHECKING:  # It loads TensorFlow, which must not keep the server from listening.
-    from serving.versions.saved_model import SavedModel, Signature, Tensor
+    from serving.versions.saved_model import Signature, Tensor
 
 CONTRACT = "open_inference"
 VERSION = "1"
@@ -54,43 +52,39 @@ def routes(service: Service) -> list[Route]:
     }
     server = {"": _server, "/": _server, "/health/live": _live, "/health/ready": _ready}
     return [
-        *(Route(f"/v2{end}", functools.partial(h, service)) for end, h in server.items()),
+        *(Route(f"/v2{end}", endpoint(service, CONTRACT, h)) for end, h in server.items()),
         *(
             Route(
                 f"/v2/models/{{name}}{place}{end}",
-                functools.partial(handler, service),
+                endpoint(service, CONTRACT, handler),
                 methods=[method],
             )
             for place in ("", "/versions/{version}")
             for (end, method), handler in handlers.items()
         ),
-        Route("/v2/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Route("/v2/{rest:path}", endpoint(service, CONTRACT, _unknown), methods=EVERY_METHOD),
     ]
 
 
-async def _server(service: Service, request: Request) -> Response:
-    _begin(request)
+async def _server(service: Service, _: Request) -> Response:
     return reply({"name": service.name, "version": VERSION, "extensions": []})
 
 
-async def _live(service: Service, request: Request) -> Response:
-    del service
-    _begin(request)
+async def _live(_: Service, __: Request) -> Response:
     return reply({"live": True})
 
 
-async def _ready(service: Service, request: Request) -> Response:
-    _begin(request)
+async def _ready(service: Service, _: Request) -> Response:
     return reply({"ready": service.ready}, 200 if service.ready else 503)
 
 
 async def _model_ready(service: Service, request: Request) -> Response:
-    _model(service, request)
+    service.model(request)
     return reply({"name": service.name, "ready": service.ready}, 200 if service.ready else 503)
 
 
 async def _metadata(service: Service, request: Request) -> Response:
-    model = _model(service, request)
+    model = service.model(request)
     signature = model.signatures[SERVING]
     return reply(
         {
@@ -104,7 +98,7 @@ async def _metadata(service: Service, request: Request) -> Response:
 
 
 async def _infer(service: Service, request: Request) -> Response:
-    model = _model(service, request)
+    model = service.model(request)
     signature = model.signatures[SERVING]
     columns, names, identifier, asked = await service.read(
         request, lambda value: _parsed(signature, value)
@@ -132,8 +126,7 @@ async def _infer(service: Service, request: Request) -> Response:
     return reply({"id": identifier, **content} if identifier is not None else content)
 
 
-async def _unknown(request: Request) -> Response:
-    _begin(request)
+async def _unknown(_: Service, request: Request) -> Response:
     raise NotFoundError(
         f"There is no {request.method} {request.url.path}.",
         "See docs/serving.md for the addresses.",
@@ -215,20 +208,5 @@ def _object(value: Any, what: str, keys: set[str]) -> dict[str, Any]:
 
 
 def _described(tensor: Tensor) -> dict[str, Any]:
-    return {"name": tensor.name, "datatype": _datatype(tensor), "shape": list(tensor.shape)}
-
-
-def _datatype(tensor: Tensor) -> str:
-    return _DATATYPES[tensor.dtype.name]
-
-
-def _begin(request: Request) -> None:
-    record_of(request.scope).contract = CONTRACT
-
-
-def _model(service: Service, request: Request) -> SavedModel:
-    _begin(request)
-    asked = request.path_params
-    model = service.model(asked["name"], asked.get("version"))
-    record_of(request.scope).version = model.version
-    return model
+    datatype = _DATATYPES[tensor.dtype.name]
+    return {"name": tensor.name, "datatype": datatype, "shape": list(tensor.shape)}

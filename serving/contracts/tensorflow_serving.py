@@ -8,8 +8,6 @@ which this project's models don't have.
 from __future__ import annotations
 
 import base64
-import functools
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +17,8 @@ from starlette.routing import Route
 
 from models.request import RequestError
 from serving.contracts import named_inputs
-from serving.records.access_log import record_of
 from serving.refusals import InputError
-from serving.server.service import Service, reply, signature_of
+from serving.server.service import EVERY_METHOD, Service, endpoint, reply, signature_of
 
 if TYPE_CHECKING:  # It loads TensorFlow, which must not keep the server from listening.
     from serving.versions.saved_model import SavedModel
@@ -44,19 +41,19 @@ def routes(service: Service) -> list[Route]:
     found = [
         Route(
             f"/v1/models/{{name}}{place}{end}",
-            functools.partial(handler, service),
+            endpoint(service, CONTRACT, handler),
             methods=[method],
         )
         for place in _PLACES
         for (end, method), handler in handlers.items()
     ]
     # TensorFlow Serving calls whatever else begins like its addresses malformed.
-    every = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-    return [*found, Route("/v1/{rest:path}", _malformed, methods=every)]
+    malformed = endpoint(service, CONTRACT, _malformed)
+    return [*found, Route("/v1/{rest:path}", malformed, methods=EVERY_METHOD)]
 
 
 async def _predict(service: Service, request: Request) -> Response:
-    model = _model(service, request)
+    model = service.model(request)
     signature, columns, by_rows = await service.read(request, lambda value: _parsed(model, value))
     answer = await service.ask(request, signature, columns)
     outputs = {name: _listed(name, values) for name, values in answer.items()}
@@ -73,12 +70,7 @@ async def _predict(service: Service, request: Request) -> Response:
 
 def _parsed(model: SavedModel, value: Any) -> tuple:
     """Signature, columns, and whether the request came by rows."""
-    if not isinstance(value, dict):
-        raise RequestError("The JSON value is not an object.", 'Send {"instances": [...]}.')
-    if unknown := sorted(value.keys() - _KEYS):
-        raise RequestError(
-            f"There is no field {unknown[0]!r}.", f"The fields are {', '.join(sorted(_KEYS))}."
-        )
+    value = named_inputs.fields(value, _KEYS)
     signature = signature_of(model, value.get("signature_name"))
     if "instances" in value and "inputs" in value:
         raise RequestError(
@@ -95,11 +87,10 @@ def _parsed(model: SavedModel, value: Any) -> tuple:
 
 
 async def _status(service: Service, request: Request) -> Response:
-    _begin(request)
     asked = request.path_params
     statuses = service.watcher.statuses()
     if asked["name"] != service.name or "version" in asked or "label" in asked:
-        version = service.model(asked["name"], asked.get("version"), asked.get("label")).version
+        version = service.model(request).version
         statuses = [status for status in statuses if status.version == version]
     return reply(
         {
@@ -119,7 +110,7 @@ async def _status(service: Service, request: Request) -> Response:
 
 
 async def _metadata(service: Service, request: Request) -> Response:
-    model = _model(service, request)
+    model = service.model(request)
     signatures = {name: s.described() for name, s in sorted(model.signatures.items())}
     return reply(
         {
@@ -134,30 +125,17 @@ async def _metadata(service: Service, request: Request) -> Response:
 
 
 async def _other_method(service: Service, request: Request) -> Response:
-    _model(service, request)
+    service.model(request)
     raise InputError(
         "The model has no signature for classify or regress.", "Send the request to :predict."
     )
 
 
-async def _malformed(request: Request) -> Response:
-    _begin(request)
+async def _malformed(_: Service, request: Request) -> Response:
     raise InputError(
         f"Malformed request: {request.method} {request.url.path}.",
         "See docs/serving.md for the addresses.",
     )
-
-
-def _begin(request: Request) -> None:
-    record_of(request.scope).contract = CONTRACT
-
-
-def _model(service: Service, request: Request) -> SavedModel:
-    _begin(request)
-    asked: Mapping[str, str] = request.path_params
-    model = service.model(asked["name"], asked.get("version"), asked.get("label"))
-    record_of(request.scope).version = model.version
-    return model
 
 
 def _listed(name: str, values: np.ndarray) -> Any:

@@ -7,7 +7,6 @@ a number; where parameters ask for intervals or attributions, it is an object th
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -19,9 +18,8 @@ from models.request import RequestError
 from serving.contracts import named_inputs
 from serving.explanations import Wanted, explain, wanted
 from serving.instances import Columns
-from serving.records.access_log import record_of
 from serving.refusals import UnavailableError
-from serving.server.service import Service, reply
+from serving.server.service import Service, endpoint, reply
 
 if TYPE_CHECKING:  # It loads TensorFlow, which must not keep the server from listening.
     from serving.versions.saved_model import Signature
@@ -31,24 +29,21 @@ CONTRACT = "vertex"
 
 def routes(service: Service) -> list[Route]:
     """The addresses of the protocol."""
-    health, predict = functools.partial(_health, service), functools.partial(_predict, service)
+    health, predict = (endpoint(service, CONTRACT, handler) for handler in (_health, _predict))
     return [
         Route(service.settings.health_route, health, methods=["GET"]),
         Route(service.settings.predict_route, predict, methods=["POST"]),
     ]
 
 
-async def _health(service: Service, request: Request) -> Response:
-    record_of(request.scope).contract = CONTRACT
+async def _health(service: Service, _: Request) -> Response:
     if not service.ready:
         raise UnavailableError("The server is not ready.", "Ask again in a second.")
     return reply({})
 
 
 async def _predict(service: Service, request: Request) -> Response:
-    record_of(request.scope).contract = CONTRACT
-    model = service.watcher.model()
-    record_of(request.scope).version = model.version
+    model = service.model(request)
     signature = model.signatures[SERVING]
     columns, asked = await service.read(request, lambda value: _parsed(signature, value))
     explained = await explain(service, request, model, columns, asked)
@@ -56,12 +51,7 @@ async def _predict(service: Service, request: Request) -> Response:
 
 
 def _parsed(signature: Signature, value: Any) -> tuple[Columns, Wanted]:
-    if not isinstance(value, dict):
-        raise RequestError("The JSON value is not an object.", 'Send {"instances": [...]}.')
-    if unknown := sorted(value.keys() - {"instances", "parameters"}):
-        raise RequestError(
-            f"There is no field {unknown[0]!r}.", "The fields are instances, parameters."
-        )
+    value = named_inputs.fields(value, {"instances", "parameters"})
     asked = wanted(value.get("parameters"))
     if "instances" not in value:
         raise RequestError("Missing 'instances' key.", 'Send {"instances": [...]}.')

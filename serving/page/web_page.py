@@ -21,13 +21,13 @@ from models.judging import EXAMPLE_REQUEST
 from models.request import RequestError
 from serving.instances import Columns, from_rows
 from serving.page.what_if import answer, step_of
-from serving.records.access_log import record_of
 from serving.refusals import NotFoundError
-from serving.server.service import Service, reply
+from serving.server.service import Service, endpoint, reply
 
 if TYPE_CHECKING:  # It loads TensorFlow, which must not keep the server from listening.
     from serving.versions.saved_model import SavedModel
 
+CONTRACT = "page"
 FILES = Path(__file__).parent / "files"
 
 _POLICY = (
@@ -50,27 +50,24 @@ _TYPES = {
 
 def routes(service: Service) -> list[Route]:
     """The addresses of the page."""
+    handlers = {
+        "/": functools.partial(_file, FILES / "index.html"),
+        **{f"/page/{file.name}": functools.partial(_file, file) for file in FILES.iterdir()},
+        "/page/declaration": _declaration,
+        "/reports/{version:int}": _report,
+    }
     return [
-        Route("/", functools.partial(_file, "index.html")),
-        *(
-            Route(f"/page/{file.name}", functools.partial(_file, file.name))
-            for file in FILES.iterdir()
-        ),
-        Route("/page/declaration", functools.partial(_declaration, service)),
-        Route("/page/answer", functools.partial(_answer, service), methods=["POST"]),
-        Route("/reports/{version:int}", functools.partial(_report, service)),
+        *(Route(place, endpoint(service, CONTRACT, h)) for place, h in handlers.items()),
+        Route("/page/answer", endpoint(service, CONTRACT, _answer), methods=["POST"]),
     ]
 
 
-async def _file(name: str, request: Request) -> Response:
-    _begin(request)
-    file = FILES / name
+async def _file(file: Path, _: Service, __: Request) -> Response:
     return FileResponse(file, media_type=_TYPES[file.suffix], headers=_HEADERS)
 
 
-async def _declaration(service: Service, request: Request) -> Response:
+async def _declaration(service: Service, _: Request) -> Response:
     """What the form is made from, whether a version is loaded or not."""
-    _begin(request)
     model = service.watcher.model() if service.watcher.ready else None
     return reply(
         {
@@ -102,9 +99,7 @@ def _described(feature: Feature) -> dict[str, Any]:
 
 
 async def _answer(service: Service, request: Request) -> Response:
-    _begin(request)
-    model = service.watcher.model()
-    record_of(request.scope).version = model.version
+    model = service.model(request)
     columns = await service.read(request, _parsed)
     # What people try here is no request of theirs: it is not counted among the rows.
     told = await answer(service, model, columns)
@@ -130,7 +125,6 @@ def _version(service: Service, model: SavedModel | None) -> dict[str, Any]:
 
 async def _report(service: Service, request: Request) -> Response:
     """The report of the run that pushed a version; it has a policy of its own inside."""
-    _begin(request)
     version = request.path_params["version"]
     file = _report_file(service, version)
     if file is None or not file.is_file():
@@ -143,7 +137,3 @@ async def _report(service: Service, request: Request) -> Response:
 def _report_file(service: Service, version: int) -> Path | None:
     folder = service.settings.reports
     return Path(folder) / f"{version}.html" if folder else None
-
-
-def _begin(request: Request) -> None:
-    record_of(request.scope).contract = "page"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -24,7 +23,7 @@ from serving.records.request_log import RequestLog
 from serving.records.telemetry import Telemetry
 from serving.server.openapi import description
 from serving.server.server_settings import ServerSettings
-from serving.server.service import REFUSED, Service, refuse, reply
+from serving.server.service import REFUSED, Service, endpoint, refuse, reply
 from serving.versions.batching import Batcher
 from serving.versions.watcher import Watcher
 
@@ -52,8 +51,8 @@ def create_application(settings: ServerSettings) -> ASGIApp:
 
     application = Starlette(
         routes=[
-            Route("/metrics", functools.partial(_metrics, service)),
-            Route("/openapi.json", functools.partial(_openapi, service)),
+            Route("/metrics", endpoint(service, "metrics", _metrics)),
+            Route("/openapi.json", endpoint(service, "openapi", _openapi)),
             *vertex_container.routes(service),
             *tensorflow_serving.routes(service),
             *open_inference.routes(service),
@@ -118,13 +117,11 @@ def _drain_on_signal(service: Service) -> None:
     loop.add_signal_handler(signal.SIGTERM, drain)
 
 
-async def _metrics(service: Service, request: Request) -> Response:
-    record_of(request.scope).contract = "metrics"
+async def _metrics(service: Service, _: Request) -> Response:
     return Response(service.telemetry.page(), media_type=_METRICS_TYPE)
 
 
-async def _openapi(service: Service, request: Request) -> Response:
-    record_of(request.scope).contract = "openapi"
+async def _openapi(service: Service, _: Request) -> Response:
     return reply(description(service.settings))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:  # It loads TensorFlow, which must not keep the server from li
     from serving.versions.saved_model import SavedModel, Signature
 
 Parsed = TypeVar("Parsed")
+
+EVERY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE")
+"""Of HTTP: for addresses of a protocol that are not its own, whichever way they are asked."""
 
 _LARGE = 32 * 1024
 """Bytes from which a body is read in a thread, so that others are answered meanwhile."""
@@ -71,12 +74,14 @@ class Service:
         """Whether requests are welcome: a version is warm, and the server is not about to stop."""
         return self.watcher.ready and not self.draining.is_set()
 
-    def model(self, name: str, version: str | None = None, label: str | None = None) -> SavedModel:
-        """The version that an address names.
+    def model(self, request: Request) -> SavedModel:
+        """The version that a request's address names, which is noted; the newest if it names none.
 
         Raises:
             RefusedError: If there is no such model, version or label.
         """
+        asked = request.path_params
+        name, version = asked.get("name", self.name), asked.get("version")
         if name != self.name:
             raise NotFoundError(
                 f"Servable not found for request: Latest({name}).",
@@ -84,7 +89,10 @@ class Service:
             )
         if version is not None and not (version.isdecimal() and version.isascii()):
             raise InputError(f"The version is {version!r}.", "Give its number.")
-        return self.watcher.model(None if version is None else int(version[:30]), label)
+        number = None if version is None else int(version[:30])
+        model = self.watcher.model(number, asked.get("label"))
+        record_of(request.scope).version = model.version
+        return model
 
     async def read(self, request: Request, parse: Callable[[Any], Parsed]) -> Parsed:
         """What a body of JSON means.
@@ -155,6 +163,21 @@ class Service:
             if size > limit:
                 raise too_large
         return b"".join(chunks)
+
+
+Handler = Callable[[Service, Request], Awaitable[Response]]
+
+
+def endpoint(
+    service: Service, contract: str, handler: Handler
+) -> Callable[[Request], Awaitable[Response]]:
+    """What answers at an address: a handler, and the name of the protocol for logs and figures."""
+
+    async def answer(request: Request) -> Response:
+        record_of(request.scope).contract = contract
+        return await handler(service, request)
+
+    return answer
 
 
 def signature_of(model: SavedModel, name: str | None) -> Signature:

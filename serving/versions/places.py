@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket
@@ -23,28 +23,6 @@ MODEL_FILE = "saved_model.pb"
 
 Fingerprint = tuple[tuple[str, int, int], ...]
 """Names, sizes and dates or generations of a version's files: it changes with any of them."""
-
-
-class Place(Protocol):
-    """Holds a numbered folder for each version, or one SavedModel, which is version 1.
-
-    Attributes:
-        least_seconds: Between two looks at it.
-    """
-
-    least_seconds: float
-
-    def versions(self) -> dict[int, Fingerprint]:
-        """The versions that are there, also those that are not whole."""
-        ...
-
-    def path(self, version: int) -> str:
-        """The version's own folder."""
-        ...
-
-    def fetched(self, version: int) -> contextlib.AbstractContextManager[str]:
-        """A folder of this machine with the files of a version, for as long as it is being read."""
-        ...
 
 
 def place_of(folder: str) -> Place:
@@ -71,15 +49,16 @@ def is_whole(fingerprint: Fingerprint) -> bool:
 
 
 class LocalFolder:
-    """A folder of this machine."""
+    """A folder of this machine: a numbered one for each version, or one SavedModel, version 1."""
 
     least_seconds = 0.0
+    """Between two looks at it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def versions(self) -> dict[int, Fingerprint]:
-        """The versions that are there."""
+        """The versions that are there, also those that are not whole."""
         return {number: _files(path) for number, path in self._paths().items()}
 
     def path(self, version: int) -> str:
@@ -100,16 +79,17 @@ class LocalFolder:
 
 
 class BucketFolder:
-    """A folder of a bucket, asked with the credentials that are found here."""
+    """The same in a bucket, asked with the credentials that are found here."""
 
-    least_seconds = 10.0  # Each look is billed.
+    least_seconds = 10.0
+    """Between two looks at it; each is billed."""
 
     def __init__(self, uri: str) -> None:
         self._bucket_name, _, folder = uri.removeprefix("gs://").partition("/")
         self._prefix = f"{folder.rstrip('/')}/" if folder.strip("/") else ""
 
     def versions(self) -> dict[int, Fingerprint]:
-        """The versions that are there."""
+        """The versions that are there, also those that are not whole."""
         return {number: _objects(files) for number, files in self._files().items()}
 
     def path(self, version: int) -> str:
@@ -170,6 +150,9 @@ class BucketFolder:
         credentials = AnonymousCredentials() if stand_in else None
         client = storage.Client(project="any" if stand_in else None, credentials=credentials)
         return client.bucket(self._bucket_name)
+
+
+Place: TypeAlias = LocalFolder | BucketFolder
 
 
 def _files(path: Path) -> Fingerprint:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from common.errors import UserError
@@ -44,13 +44,6 @@ class _Refused:
     reason: str
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    """What requests are answered from; replaced whole, so that none sees half a switch."""
-
-    models: Mapping[int, SavedModel] = field(default_factory=dict)
-
-
 class Watcher:
     """The versions of one model.
 
@@ -83,7 +76,8 @@ class Watcher:
         self._largest = largest
         self._report = report
         self._requests = requests
-        self._loaded = _Loaded()
+        # What requests are answered from; replaced whole, so that none sees half a switch.
+        self._loaded: Mapping[int, SavedModel] = {}
         self._refused: dict[int, _Refused] = {}
         self._loading: int | None = None
         self._stop = threading.Event()
@@ -92,12 +86,12 @@ class Watcher:
     @property
     def ready(self) -> bool:
         """Whether a version answers."""
-        return bool(self._loaded.models)
+        return bool(self._loaded)
 
     @property
     def versions(self) -> list[int]:
         """The versions that answer, the newest first."""
-        return sorted(self._loaded.models, reverse=True)
+        return sorted(self._loaded, reverse=True)
 
     def model(self, version: int | None = None, label: str | None = None) -> SavedModel:
         """The version to answer with; the newest if none is asked for.
@@ -107,7 +101,7 @@ class Watcher:
             LabelError: If no loaded version has the label.
             UnavailableError: If none is loaded.
         """
-        models = self._loaded.models
+        models = self._loaded
         if label is not None:
             if label not in self._labels:
                 raise LabelError(f"Unrecognized servable version label: {label}.", self._choice())
@@ -161,7 +155,7 @@ class Watcher:
         found = self._place.versions()
         for version in self._refused.keys() - found.keys():
             del self._refused[version]
-        models = dict(self._loaded.models)
+        models = dict(self._loaded)
         chosen: list[int] = []
         for version in sorted(found, reverse=True):
             if len(chosen) < self._kept and self._usable(version, found[version], models):
@@ -173,7 +167,7 @@ class Watcher:
         if chosen:
             before = self.versions
             freed = set(before) - set(chosen)
-            self._loaded = _Loaded({version: models[version] for version in chosen})
+            self._loaded = {version: models[version] for version in chosen}
             if self.versions[:1] != before[:1]:
                 self._report("switched", self.versions[0], "")
             for version in freed:

@@ -98,7 +98,7 @@ def _checked(columns: Mapping[str, list[Any]], wrong: _Wrong) -> Columns:
     for index, error in contradictions(checked):
         wrong.add(index, error)
     wrong.raise_any()
-    return {feature.name: _array(feature, checked[feature.name]) for feature in FEATURES}
+    return {feature.name: as_fed(feature, checked[feature.name]) for feature in FEATURES}
 
 
 def _as_declared(feature: Feature, values: list[Any]) -> bool:
@@ -120,7 +120,8 @@ def _spelled_out(feature: Feature, values: list[Any], wrong: _Wrong) -> Iterator
             wrong.add(index, error)
 
 
-def _array(feature: Feature, values: list[Any]) -> np.ndarray:
+def as_fed(feature: Feature, values: list[Any]) -> np.ndarray:
+    """Words or numbers as a model takes them: bytes as objects, numbers as float32."""
     if isinstance(feature, Category):
         return np.array([value.encode() for value in values], dtype=object)
     return np.array(values, dtype=np.float32)

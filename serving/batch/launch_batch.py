@@ -28,7 +28,6 @@ from common.errors import UserError, causes
 from common.lean_beam import lean_beam
 from data.table import TABLE
 from serving.batch.batch_plan import Batch, input_files, plan
-from serving.batch.model_handler import SavedModelHandler
 from serving.batch.output_shards import clear
 from serving.batch.scoring import COUNTERS, score
 from serving.batch.shard_names import ANSWERS, DEAD, UNFINISHED, is_remote, rows_in, shards
@@ -100,39 +99,22 @@ def start(batch: Batch, beam_flags: Sequence[str] = ()) -> PipelineResult:
 
 
 def start_with(batch: Batch, options: PipelineOptions) -> PipelineResult:
-    """Starts a batch with options of Beam that name a runner; else as `start`.
-
-    Args:
-        batch: What to predict.
-        options: Of Beam.
-
-    Returns:
-        Beam's handle of it.
-
-    Raises:
-        UserError: If it failed, or there is nothing to read.
-    """
+    """Starts a batch as `start` does, with options of Beam that name a runner."""
     gc.freeze()  # Going through all that TensorFlow and Beam have loaded takes half a second.
     FileSystems.set_options(options)
     clear(batch.staging)
     if not is_remote(batch.staging):
         Path(batch.staging).mkdir(parents=True, exist_ok=True)
-    done = False
     try:
         files = input_files(batch, project=options.view_as(GoogleCloudOptions).project)
-        facts = {"model_version": batch.version_name, "batch_run": batch.run}
         pipeline = beam.Pipeline(options=options)
-        handler = SavedModelHandler(batch.version)
-        places = batch.staging, batch.output, batch.dead_letters
         here = options.view_as(StandardOptions).runner == RUNNER
         with lean_beam() if here else nullcontext(), _causes_told():
-            score(pipeline, files, handler, facts, *places, batch.log)
-            result = pipeline.run()
-        done = True
-        return result
-    finally:
-        if not done:
-            clear(batch.staging)
+            score(pipeline, batch, files)
+            return pipeline.run()
+    except BaseException:
+        clear(batch.staging)
+        raise
 
 
 def wait(batch: Batch, result: PipelineResult) -> Outcome:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, RunInference
+from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 from apache_beam.transforms.window import GlobalWindows
 
+from serving.batch.batch_plan import Batch
 from serving.batch.blocks import Checked, Key, check
-from serving.batch.logged_answers import AnswersLog
-from serving.batch.model_handler import Answered
+from serving.batch.model_handler import Answered, SavedModelHandler
 from serving.batch.output_shards import clear, commit, is_parquet, write_shard
 from serving.batch.parquet_shards import ParquetShards
 from serving.batch.readers import read_blocks
@@ -35,27 +35,13 @@ COUNTERS = "batch"
 """Namespace of Beam's counters of rows that are `read`, got `answers` and are `dead`."""
 
 
-def score(
-    pipeline: beam.Pipeline,
-    files: Sequence[str],
-    handler: ModelHandler[Checked, Answered, Any],
-    facts: Mapping[str, str],
-    staging: str,
-    output: str,
-    dead_letters: str,
-    log: AnswersLog | None = None,
-) -> None:
-    """Adds the steps to a pipeline.
+def score(pipeline: beam.Pipeline, batch: Batch, files: Sequence[str]) -> None:
+    """Adds the steps to a pipeline of any of Beam's runners.
 
     Args:
-        pipeline: Run by any of Beam's runners.
+        pipeline: All its workers must reach the batch's `staging`.
+        batch: What to predict.
         files: What to read.
-        handler: Answers.
-        facts: Columns of the output that are the same for every row.
-        staging: Folder for what is not yet the output; all workers must reach it.
-        output: A file, or a table of BigQuery.
-        dead_letters: A file for the rows that are not answered.
-        log: Gets the rows that are answered; None for none.
     """
     read = (
         pipeline
@@ -63,27 +49,32 @@ def score(
         | "ToWorkers" >> beam.Reshuffle()
         | "Read" >> beam.ParDo(_Read()).with_outputs("dead", "counts", main="blocks")
     )
-    inference = RunInference(KeyedModelHandler(handler)).with_exception_handling()
+    handler = KeyedModelHandler(SavedModelHandler(batch.version))
+    inference = RunInference(handler).with_exception_handling()
     answered, failed = read.blocks | "Predict" >> inference
     dead = (
         read.dead,
         failed.failed_inferences | "Failed" >> beam.FlatMap(_failed),
     ) | "DeadLetters" >> beam.Flatten()
-    writing = _WriteAnswers(staging, facts, parquet=is_parquet(output), logged=log is not None)
     counts = (
         read.counts,
-        answered | "WriteAnswers" >> beam.ParDo(writing),
-        dead | "WriteDeadLetters" >> beam.Map(_write_dead, staging),
+        answered | "WriteAnswers" >> beam.ParDo(_WriteAnswers(batch)),
+        dead | "WriteDeadLetters" >> beam.Map(_write_dead, batch.staging),
     ) | "Counts" >> beam.Flatten()
     committed = (
         counts
         | "Add" >> beam.CombinePerKey(sum)  # pyright: ignore[reportArgumentType]
         | "All" >> beam.combiners.ToDict()
-        | "Commit" >> beam.Map(lambda all_of: commit(staging, output, dead_letters, all_of, log))
+        | "Commit" >> beam.Map(_commit, batch)
     )
     # Only what a step before has finished for good may be cleared: a commit that is tried again
     # must find it all.
-    _ = committed | "Committed" >> beam.Reshuffle() | "Clear" >> beam.Map(lambda _: clear(staging))
+    last = committed | "Committed" >> beam.Reshuffle()
+    _ = last | "Clear" >> beam.Map(lambda _: clear(batch.staging))
+
+
+def _commit(counts: dict[str, int], batch: Batch) -> None:
+    commit(batch.staging, batch.output, batch.dead_letters, counts, batch.log)
 
 
 class _Read(beam.DoFn):
@@ -135,14 +126,10 @@ def _failed(failure: tuple[Sequence[tuple[Key, Checked]], tuple[Any, str, Any]])
 class _WriteAnswers(beam.DoFn):
     """Writes rows aside, in a thread that is some behind: meanwhile the model answers the next."""
 
-    def __init__(
-        self, staging: str, facts: Mapping[str, str], *, parquet: bool, logged: bool
-    ) -> None:
+    def __init__(self, batch: Batch) -> None:
         super().__init__()
-        self._staging = staging
-        self._facts = dict(facts)
-        self._parquet = parquet
-        self._logged = logged
+        self._batch = batch
+        self._facts = {"model_version": batch.version_name, "batch_run": batch.run}
 
     def setup(self) -> None:
         self._thread = ThreadPoolExecutor(1)
@@ -150,7 +137,7 @@ class _WriteAnswers(beam.DoFn):
     def start_bundle(self) -> None:
         # Not in setup: a bundle that is tried again must not count what the failed one wrote.
         self._writing: deque[Future[int]] = deque()
-        self._shards = ParquetShards(self._staging)
+        self._shards = ParquetShards(self._batch.staging)
 
     def process(self, element: tuple[Key, Answered]) -> Iterator[Count]:
         self._writing.append(self._thread.submit(self._write, *element))
@@ -165,13 +152,13 @@ class _WriteAnswers(beam.DoFn):
         self._thread.shutdown()  # It waits: where the batch has failed, all is cleared next.
 
     def _write(self, key: Key, answered: Answered) -> int:
-        table = answered.table(self._facts)
-        if self._parquet:
+        table, staging = answered.table(self._facts), self._batch.staging
+        if is_parquet(self._batch.output):
             self._shards.write(key, table)
         else:
-            write_shard(self._staging, ANSWERS, key, table.num_rows, table)
-        if self._logged:
-            write_shard(self._staging, LOGGED, key, table.num_rows, answered.logged())
+            write_shard(staging, ANSWERS, key, table.num_rows, table)
+        if self._batch.log:
+            write_shard(staging, LOGGED, key, table.num_rows, answered.logged())
         return table.num_rows
 
     def _written(self, rest: int) -> Iterator[Count]:

@@ -11,10 +11,11 @@ import numpy as np
 from common.errors import UserError
 from data.warehouse import Warehouse
 from models import features as declared
-from models.declaration import UNKNOWN, Category, Feature
+from models.declaration import Category, Feature
 from models.declared_sql import as_literal
 from models.names import PREDICTED, PREDICTION, SERVING
-from serving.instances import Columns
+from models.request import check_value
+from serving.instances import Columns, as_fed
 from serving.sql.learned_network import Network, read_network
 from serving.sql.learned_transform import LearnedTransform, read_transform
 from serving.sql.score_query import write_query
@@ -105,15 +106,10 @@ def _value(feature: Feature, draw: random.Random) -> str | float | None:
 
 
 def _columns(rows: Sequence[Row]) -> Columns:
-    columns = {}
-    for feature in declared.FEATURES:
-        values = [row[feature.name] for row in rows]
-        if isinstance(feature, Category):
-            words = [UNKNOWN if value is None else str(value) for value in values]
-            columns[feature.name] = np.array([word.encode() for word in words], dtype=object)
-        else:
-            columns[feature.name] = np.array(values, dtype=np.float32)  # None becomes NaN.
-    return columns
+    """As the model takes them: not checked, as random values may contradict each other."""
+    return {
+        f.name: as_fed(f, [check_value(f, row[f.name]) for row in rows]) for f in declared.FEATURES
+    }
 
 
 def _literal(place: int, row: Row) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.declaration import Category
 from models.features import FEATURES
 from models.names import PREDICTION, SERVING
 from models.request import Request, RequestError
 from serving.answers import answers_of
+from serving.instances import as_fed
 from serving.stream.messages import Message, Reply, answer, dead_letter, parse
 from serving.stream.worker import Log
 
@@ -74,13 +74,7 @@ def ask(
     """
     if not asked:
         return [], []
-    columns = {
-        feature.name: np.array(
-            [_fed(one.request[feature.name]) for one in asked],
-            dtype=object if isinstance(feature, Category) else np.float32,
-        )
-        for feature in FEATURES
-    }
+    columns = {f.name: as_fed(f, [one.request[f.name] for one in asked]) for f in FEATURES}
     try:
         predictions = model.signatures[SERVING](columns)[PREDICTION]
     # Of TensorFlow's own kinds; which row is to blame, only asking again tells.
@@ -102,7 +96,3 @@ def ask(
         answer(one.message, one.fields, {name: lists[name][i] for name in lists} | version)
         for i, one in enumerate(asked)
     ], []
-
-
-def _fed(value: str | float) -> bytes | float:
-    return value.encode() if isinstance(value, str) else value

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -76,43 +76,46 @@ class Folders:
             ) from error
 
 
+@dataclass(frozen=True)
 class FolderWorker:
     """Answers the files of a folder, one in a turn.
 
     A file is answered if the file with its answers is there, and nothing else tells so: a worker
     that is killed leaves none of what it had not finished, and the next one begins that anew.
 
-    Args:
+    Attributes:
         source: The folders.
         most_bytes: Longest line that is read.
         tell: Told of files that are left alone.
         log: Takes what is answered, each row by the name of its file and its number there.
+        waiting: Names of the files to answer next.
+        left: Names of the files that are left alone, and were told.
     """
 
-    def __init__(
-        self, source: Folders, most_bytes: int, tell: Tell, log: Log | None = None
-    ) -> None:
-        self._source = source
-        self._most_bytes = most_bytes
-        self._tell = tell
-        self._log = log
-        self._waiting: deque[str] = deque()
-        self._left: set[str] = set()
+    source: Folders
+    most_bytes: int
+    tell: Tell
+    log: Log | None = None
+    waiting: deque[str] = field(default_factory=deque)
+    left: set[str] = field(default_factory=set)
 
     def turn(self, model: SavedModel, seconds: float) -> Counts:
-        """Answers the next file, with one version from its first row to its last."""
-        if not self._waiting:
-            self._waiting.extend(self._new())
-        if self._waiting:
-            return self._answer(model, self._waiting.popleft())
+        """Answers the next file, with one version from its first row to its last.
+
+        Where there is none, it waits so many seconds.
+        """
+        if not self.waiting:
+            self.waiting.extend(self._new())
+        if self.waiting:
+            return self._answer(model, self.waiting.popleft())
         time.sleep(seconds)
         return Counts()
 
     def _new(self) -> Iterator[str]:
         """Names of the files that wait."""
         try:
-            answered = set(os.listdir(self._source.output))
-            there = sorted(e.name for e in os.scandir(self._source.input) if e.is_file())
+            answered = set(os.listdir(self.source.output))
+            there = sorted(e.name for e in os.scandir(self.source.input) if e.is_file())
         except OSError as error:
             raise UserError(
                 f"The folders can't be listed: {error}.", "Put them back, and start again."
@@ -122,12 +125,12 @@ class FolderWorker:
                 continue
             if name.endswith(".jsonl") and not name.endswith(SUFFIX):
                 yield name
-            elif name not in self._left:
-                self._left.add(name)
-                self._tell(f"{name} is left alone: rows come in .jsonl files, none {SUFFIX}")
+            elif name not in self.left:
+                self.left.add(name)
+                self.tell(f"{name} is left alone: rows come in .jsonl files, none {SUFFIX}")
 
     def _answer(self, model: SavedModel, name: str) -> Counts:
-        file = self._source.input / name
+        file = self.source.input / name
         try:
             with file.open("rb") as stream:
                 return self._write(model, file, stream)
@@ -139,15 +142,15 @@ class FolderWorker:
             ) from error
 
     def _write(self, model: SavedModel, file: Path, stream: BinaryIO) -> Counts:
-        output = self._source.output
+        output = self.source.output
         answers_aside, letters_aside = output / ANSWERS_ASIDE, output / LETTERS_ASIDE
         counts = Counts()
-        put = self._log
+        put = self.log
         log = (lambda number, *told: put(f"{file.name}:{number}", *told)) if put else None
         try:
             with answers_aside.open("wb") as answers, letters_aside.open("wb") as letters:
                 for rows in _rows(stream):
-                    answered, dead = check_and_ask(model, rows, self._most_bytes, log)
+                    answered, dead = check_and_ask(model, rows, self.most_bytes, log)
                     answers.writelines(reply.data + b"\n" for reply in answered)
                     letters.writelines(_letters(file, dead))
                     counts += Counts(len(answered), len(dead))

@@ -16,13 +16,16 @@ from data.table import TABLE
 from serving.records.request_log import RequestLog, RequestLogSettings, share
 from serving.stream.folder_worker import Folders
 from serving.stream.pubsub_worker import Subscription
-from serving.stream.worker import Counts, Source, Tell
+from serving.stream.worker import Counts, Tell
 from serving.versions.watcher import Watcher
 
 DONE, FAILED, BAD_SETTINGS = 0, 1, 2
 """Exit statuses; wrong arguments end with the last, as argparse has it."""
 
 PROGRESS_SECONDS = 5.0
+
+Source = Folders | Subscription
+"""Where messages come from, and where what is answered goes."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,9 @@ LINE_HEIGHT = 14
 ROW = 36
 """Height of a row that has a name of two lines, in pixels."""
 
+BOUND = {"color": BAD, "strokeWidth": 2, "strokeDash": [5, 3]}
+"""Style of a line that nothing should be beyond."""
+
 Rows = Iterable[Mapping[str, Any]]
 
 _CONFIG: dict[str, Any] = {
@@ -117,6 +120,51 @@ def rule_at(x: float | None = None, y: float | None = None, **style: Any) -> alt
     if x is not None:
         return chart([{"x": x}]).mark_rule(**style).encode(x="x:Q")
     return chart([{"y": y}]).mark_rule(**style).encode(y="y:Q")
+
+
+def labelled_bars(rows: Sequence[Mapping[str, Any]], field: str, **look: Any) -> list[alt.Chart]:
+    """A bar for each row, named by its field `name`, with its field `text` at the end.
+
+    Args:
+        rows: In order.
+        field: Name of the field that is drawn.
+        look: Further encodings of the bars.
+    """
+    # Room for the words at the end of the longest bar.
+    reach = 1.6 * max((row[field] for row in rows), default=0) or 1
+    x = alt.X(f"{field}:Q", scale=alt.Scale(domain=[0, reach], nice=False), axis=None)
+    base = chart(rows).encode(x=x, y=names(rows))
+    return [
+        base.mark_bar(color=ACCENT, height=14).encode(**look),
+        base.mark_text(align="left", dx=6, color=INK, fontSize=12).encode(text="text:N"),
+    ]
+
+
+def distances_by_name(
+    rows: Sequence[Mapping[str, Any]],
+    look: Mapping[str, Any],
+    tooltip: list[alt.Tooltip],
+    **style: Any,
+) -> list[alt.Chart]:
+    """Distances, a row for each field `name`, and the line that they should not cross.
+
+    Args:
+        rows: With the distance as a share of what is allowed in the field `of`.
+        look: How points are told apart, as by `series`.
+        tooltip: Of the points.
+        style: Of the points.
+    """
+    reach = max([1.0, *finite(row["of"] for row in rows)])
+    x = alt.X(
+        "of:Q",
+        scale=alt.Scale(domain=[0, reach * 1.15], nice=False),
+        axis=number_axis("distance, as a share of what is allowed", "%"),
+    )
+    points = chart(rows).mark_point(**style)
+    return [
+        rule_at(x=1.0, **BOUND),
+        points.encode(x=x, y=names(rows), tooltip=tooltip, **look),
+    ]
 
 
 def names(rows: Rows) -> alt.Y:

@@ -11,14 +11,11 @@ import altair as alt
 
 from report.facts import Data, Distribution
 from report.render.charts.base import (
-    ACCENT,
-    BAD,
-    INK,
     Figure,
     chart,
+    distances_by_name,
     figure,
-    finite,
-    names,
+    labelled_bars,
     number_axis,
     series,
     tips,
@@ -35,20 +32,11 @@ def rows_per_split(rows: dict[str, int]) -> Figure:
     values = [
         {"name": split, "n": n, "text": f"{n:,} ({n / total:.0%})"} for split, n in rows.items()
     ]
-    x = alt.X(
-        "n:Q",
-        scale=alt.Scale(domain=[0, max(rows.values(), default=1) * 1.45], nice=False),
-        axis=None,
-    )
-    bars = chart(values).mark_bar(color=ACCENT, height=14).encode(x=x, y=names(values))
-    text = bars.mark_text(align="left", dx=6, color=INK, fontSize=12).encode(
-        x=x, y=names(values), text="text:N"
-    )
     return figure(
         "chart-rows",
         "Examples per split",
         "A bar per split; the model learns from train and is judged on eval.",
-        [bars, text],
+        labelled_bars(values, "n"),
         height=28 * len(values),
     )
 
@@ -122,28 +110,14 @@ def distances(data: Data, wording: Wording) -> Figure | None:
     ]
     if not rows:
         return None
-    reach = max([1.0, *finite(row["of"] for row in rows)])
-    points = (
-        chart(rows)
-        .mark_point(filled=True, size=80, opacity=1)
-        .encode(
-            x=alt.X(
-                "of:Q",
-                scale=alt.Scale(domain=[0, reach * 1.15], nice=False),
-                axis=number_axis("distance, as a share of what is allowed", "%"),
-            ),
-            y=names(rows),
-            tooltip=tips(name="column", sets="between", value="distance|.4f", bound="allowed|.4f"),
-            **series("sets", [between for between, _ in sets]),
-        )
-    )
-    limit = chart([{"x": 1.0}]).mark_rule(color=BAD, strokeWidth=2, strokeDash=[5, 3])
+    look = series("sets", [between for between, _ in sets])
+    tooltip = tips(name="column", sets="between", value="distance|.4f", bound="allowed|.4f")
     return figure(
         "chart-distances",
         "Skew between splits, and drift from the previous run",
         "How far two sets of examples are apart in a column. Right of the red line at 100% is more "
         "than the schema allows and chance explains.",
-        [limit.encode(x="x:Q"), points],
+        distances_by_name(rows, look, tooltip, filled=True, size=80, opacity=1),
         height=26 * len({row["name"] for row in rows}),
         key=[between for between, _ in sets],
     )

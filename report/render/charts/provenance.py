@@ -16,7 +16,7 @@ from report.render.charts.base import (
     Figure,
     chart,
     figure,
-    names,
+    labelled_bars,
     tips,
 )
 from report.render.formatting import seconds
@@ -61,31 +61,13 @@ def durations(executions: Sequence[Execution]) -> Figure | None:
     ]
     if not rows:
         return None
-    longest = max(row["seconds"] for row in rows)
-    x = alt.X(
-        "seconds:Q",
-        # Room for the words at the end of the longest bar.
-        scale=alt.Scale(domain=[0, longest * 1.6 or 1], nice=False),
-        axis=None,
-    )
-    bars = (
-        chart(rows)
-        .mark_bar(stroke=ACCENT, height=14)
-        .encode(
-            x=x,
-            y=names(rows),
-            fill=alt.condition("datum.solid", alt.value(ACCENT), alt.value(SURFACE)),
-        )
-    )
-    text = bars.mark_text(align="left", dx=6, color=INK, fontSize=12).encode(
-        x=x, y=names(rows), text="text:N", fill=alt.value(INK)
-    )
+    fill = alt.condition("datum.solid", alt.value(ACCENT), alt.value(SURFACE))
     return figure(
         "chart-seconds",
         "How long each component took",
         "Filled bars ran in this run; outlined ones did not complete, or were taken from the cache "
         "and took this long when they ran.",
-        [bars, text],
+        labelled_bars(rows, "seconds", fill=fill, stroke=alt.value(ACCENT)),
         height=24 * len(rows),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -10,11 +10,12 @@ import altair as alt
 from report.facts import EstimatedWeek, Truth
 from report.render.charts.base import (
     BAD,
+    BOUND,
     Figure,
     chart,
+    distances_by_name,
     figure,
     finite,
-    names,
     number_axis,
     rule_at,
     series,
@@ -41,7 +42,7 @@ def weekly_error(
             {"week": s.value, "rows": s.examples, "kind": measured, "rmse": s.rmse.value}
             | {"low": low, "high": high}
         )
-    kinds = [kind for kind in (estimated, measured) if any(row["kind"] == kind for row in rows)]
+    kinds = _present((estimated, measured), rows)
     title = wording.in_unit("RMSE")
     x = alt.X("week:T", scale=alt.Scale(padding=20), axis=_DAY)
     look = series("kind", kinds)
@@ -66,7 +67,7 @@ def weekly_error(
         "A mark is the RMSE of a week, named by its Monday; the line is its 95% interval. Above "
         "the red line a model is not blessed.",
         [
-            rule_at(y=bound, color=BAD, strokeWidth=2, strokeDash=[5, 3]),
+            rule_at(y=bound, **BOUND),
             intervals.encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=look["color"]),
             points,
         ],
@@ -79,6 +80,7 @@ def weekly_error(
 _KINDS = {SKEW: "from training", DRIFT: "from the day before"}
 
 _DAY = alt.Axis(title=None, format="%b %-d", labelOverlap="greedy", labelSeparation=8, tickCount=6)
+_BY_DAY = alt.X("day:T", axis=_DAY)
 
 
 def requests(watched: Watched) -> Figure:
@@ -91,18 +93,17 @@ def requests(watched: Watched) -> Figure:
         chart(rows)
         .mark_line(point=alt.OverlayMarkDef(size=40, filled=True), strokeWidth=2)
         .encode(
-            x=_day_axis(),
+            x=_BY_DAY,
             y=alt.Y("rows:Q", axis=number_axis("rows", "~s", ticks=4, grid=True)),
             tooltip=tips(day="day", version="answered by", rows="rows|,"),
             **series("version", versions, dashed=True),
         )
     )
-    few = chart([{"y": watched.min_rows}]).mark_rule(color=BAD, strokeDash=[5, 3]).encode(y="y:Q")
     return figure(
         "chart-served-rows",
         "Rows asked by day",
         "A line per version that answered. Days below the red line have too few rows to judge.",
-        [few, points],
+        [rule_at(y=watched.min_rows, color=BAD, strokeDash=[5, 3]), points],
         height=150,
         key=versions,
         labels=70,
@@ -128,10 +129,10 @@ def predictions(watched: Watched, wording: Wording) -> Figure:
     )
     look = series("version", versions)
     spread = base.mark_rule(strokeWidth=2, opacity=0.6).encode(
-        x=_day_axis(), y=y, y2="ninetieth:Q", color=look["color"]
+        x=_BY_DAY, y=y, y2="ninetieth:Q", color=look["color"]
     )
     middle = base.mark_point(filled=True, size=60, opacity=1).encode(
-        x=_day_axis(), y=alt.Y("median:Q"), tooltip=told, **look
+        x=_BY_DAY, y=alt.Y("median:Q"), tooltip=told, **look
     )
     return figure(
         "chart-served-predictions",
@@ -153,13 +154,13 @@ def largest(watched: Watched) -> Figure | None:
     ]
     if not rows:
         return None
-    kinds = [kind for kind in _KINDS.values() if any(row["kind"] == kind for row in rows)]
+    kinds = _present(_KINDS.values(), rows)
     reach = max([1.0, *finite(row["of"] for row in rows)])
     points = (
         chart(rows)
         .mark_line(point=alt.OverlayMarkDef(size=45, filled=True), strokeWidth=2)
         .encode(
-            x=_day_axis(),
+            x=_BY_DAY,
             y=alt.Y(
                 "of:Q",
                 scale=alt.Scale(domain=[0, reach * 1.1], nice=False),
@@ -169,13 +170,12 @@ def largest(watched: Watched) -> Figure | None:
             **series("kind", kinds, dashed=True),
         )
     )
-    limit = chart([{"y": 1.0}]).mark_rule(color=BAD, strokeWidth=2, strokeDash=[5, 3])
     return figure(
         "chart-served-days",
         "The largest distance of each day",
         "Of all columns the one that is furthest off. Above the red line is more than the schema "
         "allows and chance explains.",
-        [limit.encode(y="y:Q"), points],
+        [rule_at(y=1.0, **BOUND), points],
         height=170,
         key=kinds,
         labels=70,
@@ -199,32 +199,18 @@ def by_column(watched: Watched, wording: Wording) -> Figure | None:
     if not rows:
         return None
     rows.sort(key=lambda row: row["name"])
-    kinds = [kind for kind in _KINDS.values() if any(row["kind"] == kind for row in rows)]
-    reach = max([1.0, *finite(row["of"] for row in rows)])
-    points = (
-        chart(rows)
-        .mark_point(size=50, strokeWidth=1.6, opacity=0.8)
-        .encode(
-            x=alt.X(
-                "of:Q",
-                scale=alt.Scale(domain=[0, reach * 1.15], nice=False),
-                axis=number_axis("distance, as a share of what is allowed", "%"),
-            ),
-            y=names(rows),
-            tooltip=tips(
-                **{"name": "column", "period": "period", "kind": "from"},
-                **{"value": "distance|.4f", "bound": "allowed|.4f"},
-            ),
-            **series("kind", kinds),
-        )
+    kinds = _present(_KINDS.values(), rows)
+    tooltip = tips(
+        **{"name": "column", "period": "period", "kind": "from"},
+        **{"value": "distance|.4f", "bound": "allowed|.4f"},
     )
-    limit = chart([{"x": 1.0}]).mark_rule(color=BAD, strokeWidth=2, strokeDash=[5, 3])
+    style = {"size": 50, "strokeWidth": 1.6, "opacity": 0.8}
     return figure(
         "chart-served-columns",
         "How far requests are from training, and from the period before",
         "A mark for each day, and for all days of a version. Right of the red line is more than "
         "the schema allows and chance explains.",
-        [limit.encode(x="x:Q"), points],
+        distances_by_name(rows, series("kind", kinds), tooltip, **style),
         height=26 * len({row["name"] for row in rows}),
         key=kinds,
     )
@@ -244,5 +230,6 @@ def _largest(period: Period) -> list[tuple[str, float, str]]:
     return found
 
 
-def _day_axis() -> alt.X:
-    return alt.X("day:T", axis=_DAY)
+def _present(kinds: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Those of the kinds that a row has."""
+    return [kind for kind in kinds if any(row["kind"] == kind for row in rows)]

@@ -88,10 +88,7 @@ class Explained:
 
 
 def wanted(parameters: Any) -> Wanted:
-    """Reads the parameters of a request.
-
-    Args:
-        parameters: What the request has under that name; None if it has nothing.
+    """Reads what a request has as its parameters; None if it has nothing.
 
     Raises:
         RequestError: If they are not as documented.
@@ -127,13 +124,6 @@ async def explain(
     service: Service, request: Request, model: SavedModel, columns: Columns, asked: Wanted
 ) -> Explained:
     """The model's answer, with what was asked for beside it, by one call of the model.
-
-    Args:
-        service: Calls the model.
-        request: The request.
-        model: The version that answers.
-        columns: What its `serving_default` takes.
-        asked: What beside predictions.
 
     Raises:
         RefusedError: If there are too many rows, the version has no such thing, or no answer.

@@ -118,9 +118,7 @@ def new_run() -> str:
 def input_files(batch: Batch, project: str | None) -> list[str]:
     """The files to read, with what BigQuery holds written to some.
 
-    Args:
-        batch: What to predict.
-        project: Pays for the query; None for that of the credentials or the table.
+    A query is paid for by `project`; where that is None, by that of the credentials or the table.
 
     Raises:
         UserError: If there are none, or one lacks a column.

@@ -94,9 +94,6 @@ class Checked:
 def check(block: Block) -> tuple[Checked | None, list[DeadLetter]]:
     """Tells the rows that the model takes from those it does not, by the declaration.
 
-    Args:
-        block: Rows of any kind.
-
     Returns:
         The good ones, if there are any; and the others with what is wrong with each.
     """

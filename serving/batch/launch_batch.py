@@ -65,13 +65,8 @@ def launch(
 ) -> Outcome:
     """Predicts; the output appears once all of it is there.
 
-    Args:
-        batch: What to predict.
-        beam_flags: Options of Beam; where they name no runner, it runs in this process.
-        tell: Told every few seconds how far it is.
-
-    Returns:
-        What became of the rows.
+    Where the options of Beam name no runner, it runs in this process; every few seconds it tells
+    how far it is.
 
     Raises:
         UserError: If it failed; the output is as it was.
@@ -81,14 +76,7 @@ def launch(
 
 
 def start(batch: Batch, beam_flags: Sequence[str] = ()) -> PipelineResult:
-    """Starts a batch; in this process, it also runs.
-
-    Args:
-        batch: What to predict.
-        beam_flags: As for `launch`.
-
-    Returns:
-        Beam's handle of it.
+    """Starts a batch, with options as for `launch`; in this process, it also runs.
 
     Raises:
         UserError: If it failed, or there is nothing to read.
@@ -118,14 +106,7 @@ def start_with(batch: Batch, options: PipelineOptions) -> PipelineResult:
 
 
 def wait(batch: Batch, result: PipelineResult) -> Outcome:
-    """Waits for a batch that was started.
-
-    Args:
-        batch: What `start` was given.
-        result: What `start` returned.
-
-    Returns:
-        What became of the rows, as the pipeline's own counters have it.
+    """Waits for a batch that was started; counts its rows as the pipeline itself does.
 
     Raises:
         UserError: If it failed; the output is as it was.
@@ -142,11 +123,7 @@ def wait(batch: Batch, result: PipelineResult) -> Outcome:
 
 
 def counted(result: PipelineResult) -> Counter[str]:
-    """What the counters of a pipeline have come to, by name, over all its steps.
-
-    Args:
-        result: Beam's handle of it.
-    """
+    """What the counters of a pipeline have come to, by name, over all its steps."""
     counts: Counter[str] = Counter()
     for counter in result.metrics().query(MetricsFilter().with_namespace(COUNTERS))["counters"]:
         counts[counter.key.metric.name] += counter.result or 0
@@ -180,12 +157,7 @@ def _explained(error: Exception) -> UserError:
 
 @contextmanager
 def progress(staging: str, tell: Callable[[str], None]) -> Iterator[None]:
-    """Tells how many rows are done, again and again.
-
-    Args:
-        staging: Folder for what is not yet the output.
-        tell: Told.
-    """
+    """Tells how many rows are done, again and again."""
     ended, began = threading.Event(), time.monotonic()
     seconds = REMOTE_PROGRESS_SECONDS if is_remote(staging) else PROGRESS_SECONDS
 
@@ -213,14 +185,7 @@ def summary(batch: Batch, outcome: Outcome) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the command line.
-
-    Args:
-        arguments: Those after the program's name; Beam's own stand behind `--`.
-
-    Returns:
-        The exit status.
-    """
+    """Runs the command line, where Beam's options stand behind `--`; returns the exit status."""
     flags = list(arguments)
     beam_flags = flags[flags.index("--") + 1 :] if "--" in flags else []
     parser = argparse.ArgumentParser(

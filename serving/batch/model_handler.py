@@ -54,11 +54,7 @@ class Answered:
     intervals: Intervals | None
 
     def table(self, facts: Mapping[str, str]) -> pa.Table:
-        """The rows with their answers beside them.
-
-        Args:
-            facts: Columns that are the same for every row.
-        """
+        """The rows with their answers beside them, and `facts`, the same for every row."""
         answers = answers_of(self.predictions, self.intervals, self.checked.columns)
         return with_answers(self.checked, {**answers, **facts})
 
@@ -93,13 +89,7 @@ class SavedModelHandler(ModelHandler[Checked, Answered, Loaded]):
     def run_inference(
         self, batch: Sequence[Checked], model: Loaded, inference_args: dict[str, Any] | None = None
     ) -> Iterator[Answered]:
-        """What the model answers; what follows from it alone, the writing thread works out.
-
-        Args:
-            batch: Blocks.
-            model: What `load_model` returned.
-            inference_args: None.
-        """
+        """What the model answers; what follows from it alone, the writing thread works out."""
         for checked in batch:
             starts = range(0, checked.block.table.num_rows, CALL_ROWS)
             parts = [

@@ -49,15 +49,7 @@ def is_parquet(output: str) -> bool:
 
 
 def write_shard(staging: str, kind: str, key: Key, rows: int, content: pa.Table | bytes) -> None:
-    """Writes some rows aside; what a retry writes again replaces it.
-
-    Args:
-        staging: Folder for what is not yet the output.
-        kind: Of shard.
-        key: Of the block.
-        rows: How many they are.
-        content: The rows.
-    """
+    """Writes some rows aside; what a retry writes again replaces it."""
     with FileSystems.create(shard_name(staging, kind, key, rows)) as stream:
         if isinstance(content, bytes):
             stream.write(content)

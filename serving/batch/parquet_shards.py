@@ -35,12 +35,7 @@ class ParquetShards:
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, key: Key, table: pa.Table) -> None:
-        """Writes a block.
-
-        Args:
-            key: Of the block.
-            table: Its rows.
-        """
+        """Writes a block."""
         schema = pa.schema([(field.name, field.type) for field in table.schema])
         if not (self._writer and self._next == key and self._writer.schema.equals(schema)):
             self.close()

@@ -37,11 +37,7 @@ def fields(value: Any, names: Collection[str]) -> dict[str, Any]:
 
 
 def instances(signature: Signature, rows: Any) -> Columns:
-    """What a signature takes, of rows.
-
-    Args:
-        signature: What will be called.
-        rows: A list of objects; or, for a signature of one input, of its values.
+    """What a signature takes, of a list of objects; or, if it has one input, of its values.
 
     Raises:
         UserError: If it is something else, or a value is not as declared.
@@ -58,11 +54,7 @@ def instances(signature: Signature, rows: Any) -> Columns:
 
 
 def inputs(signature: Signature, columns: Any) -> Columns:
-    """What a signature takes, of columns.
-
-    Args:
-        signature: What will be called.
-        columns: An object of lists; or, for a signature of one input, the list of its values.
+    """What a signature takes, of an object of lists; or, if it has one input, of its values.
 
     Raises:
         UserError: If it is something else, or a value is not as declared.

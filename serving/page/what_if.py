@@ -29,11 +29,6 @@ _POINTS = 60
 async def answer(service: Service, model: SavedModel, columns: Columns) -> dict[str, Any]:
     """The answer to one row, and to all that differ from it in one feature, by one call.
 
-    Args:
-        service: Calls the model.
-        model: The version that answers.
-        columns: The row, as its `serving_default` takes it.
-
     Returns:
         As JSON has it: `prediction`; `intervals` by level, and `attributions`, None for a version
         without; `curves` by feature: `values`, `predictions`, and the `lower` and `upper` ends of

@@ -61,10 +61,7 @@ class Client:
 
 @contextlib.contextmanager
 def served(folder: str) -> Iterator[Client]:
-    """Serves a model.
-
-    Args:
-        folder: Of a SavedModel, on this machine.
+    """Serves the SavedModel in a folder of this machine.
 
     Yields:
         A client; the model is loaded and has passed what the server tries a new version with.

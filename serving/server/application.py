@@ -31,11 +31,7 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def create_application(settings: ServerSettings) -> ASGIApp:
-    """The application, which listens at once and is ready when a version is warm.
-
-    Args:
-        settings: The user's choices.
-    """
+    """The application, which listens at once and is ready when a version is warm."""
     service = _service(settings)
 
     @contextlib.asynccontextmanager

@@ -24,10 +24,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the command line.
-
-    Args:
-        arguments: Flags; see `--help`.
+    """Runs the command line; see `--help`.
 
     Returns:
         Zero once the server was told to stop and has; 1 if it can't start, 2 for wrong settings.
@@ -48,9 +45,6 @@ def main(arguments: Sequence[str]) -> int:
 
 def serve(settings: ServerSettings) -> None:
     """Serves until a signal ends it; requests in progress are answered first.
-
-    Args:
-        settings: The user's choices.
 
     Raises:
         UserError: If the address can't be listened on.

@@ -14,11 +14,7 @@ Json = dict[str, Any]
 
 
 def description(settings: ServerSettings) -> Json:
-    """The description, as JSON.
-
-    Args:
-        settings: The server's, for its addresses and limits.
-    """
+    """The description, as JSON."""
     name = settings.model_name
     rows = _array(_ref("Instance")) | {"minItems": 1, "maxItems": settings.max_rows}
     prediction = {"type": "number", "description": _label()}

@@ -95,11 +95,7 @@ class Service:
         return model
 
     async def read(self, request: Request, parse: Callable[[Any], Parsed]) -> Parsed:
-        """What a body of JSON means.
-
-        Args:
-            request: The request.
-            parse: Makes of the JSON value what is wanted, or raises a `UserError`.
+        """What a body of JSON means, as `parse` has it.
 
         Raises:
             UserError: If the body is too long, no JSON, or refused by `parse`.

@@ -72,12 +72,7 @@ class LearnedTransform:
 
 
 def read_transform(version: Path, model: SavedModel) -> LearnedTransform:
-    """Asks a model for what its transform learned.
-
-    Args:
-        version: The model's folder.
-        model: The same, loaded.
-    """
+    """Asks a model, whose folder `version` is, for what its transform learned."""
     signature = model.signatures[TRANSFORM]
     words, numbers = {}, {}
     for feature in declared.FEATURES:

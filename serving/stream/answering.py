@@ -38,13 +38,7 @@ class Asked:
 def check_and_ask(
     model: SavedModel, messages: Iterable[Message], most_bytes: int, log: Log | None = None
 ) -> tuple[list[Reply], list[Reply]]:
-    """Answers those of some messages that can be.
-
-    Args:
-        model: One version.
-        messages: As they came.
-        most_bytes: Longest message that is read.
-        log: Takes what is answered, by the message's id; None for none.
+    """Answers those of some messages that can be, and logs these by the message's id.
 
     Returns:
         Answers, in the messages' order, and dead letters of the others.
@@ -62,12 +56,7 @@ def check_and_ask(
 def ask(
     model: SavedModel, asked: Sequence[Asked], log: Log | None = None
 ) -> tuple[list[Reply], list[Reply]]:
-    """Answers some messages with one call of the model.
-
-    Args:
-        model: One version.
-        asked: Messages that can be answered.
-        log: Takes what is answered, by the message's id; None for none.
+    """Answers some messages with one call of the model, and logs them by the message's id.
 
     Returns:
         Answers, and dead letters of those at which the model fails.

@@ -50,16 +50,9 @@ class Stream:
 
 
 def launch(stream: Stream, tell: Tell = lambda _: None) -> Counts:
-    """Answers messages, until it has taken enough or Ctrl-C.
+    """Answers messages, until it has taken enough or Ctrl-C; tells how far it is.
 
     What is not answered by then comes again, to the next worker.
-
-    Args:
-        stream: What to answer.
-        tell: Told every few seconds how far it is, and what becomes of versions.
-
-    Returns:
-        What became of the messages.
 
     Raises:
         UserError: If source or model are not there, or answers can't be given.

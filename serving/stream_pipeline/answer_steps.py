@@ -59,12 +59,7 @@ class StreamJob:
 
 
 def answer_stream(pipeline: beam.Pipeline, job: StreamJob) -> None:
-    """Adds the steps to a pipeline of a streaming runner.
-
-    Args:
-        pipeline: Of any of Beam's runners that knows Pub/Sub.
-        job: What to answer.
-    """
+    """Adds the steps to a pipeline of a streaming runner that knows Pub/Sub."""
     messages = pipeline | "Read" >> ReadFromPubSub(
         subscription=job.subscription, id_label=job.id_attribute, with_attributes=True
     )
@@ -86,10 +81,7 @@ def answered(
 ) -> tuple[beam.PCollection[Reply], beam.PCollection[Reply]]:
     """What is published for messages: answers, and dead letters.
 
-    Args:
-        messages: As they came.
-        job: What to answer.
-        newer: The latest version, as a side input of RunInference.
+    The latest version, if one is pushed later, is a side input of RunInference.
     """
     parsed = messages | "Parse" >> beam.ParDo(_Parse(job)).with_outputs("dead", main="asked")
     handler = MessageHandler(job.version, job.version_number)

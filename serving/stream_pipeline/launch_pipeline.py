@@ -24,14 +24,7 @@ DONE, FAILED = 0, 1
 
 
 def start(job: StreamJob, beam_flags: Sequence[str] = ()) -> PipelineResult:
-    """Starts the pipeline.
-
-    Args:
-        job: What to answer.
-        beam_flags: Options of Beam; where they name no runner, it runs in this process.
-
-    Returns:
-        Beam's handle of it.
+    """Starts the pipeline; where the options of Beam name no runner, in this process.
 
     Raises:
         UserError: If a name is none.
@@ -52,14 +45,7 @@ def start(job: StreamJob, beam_flags: Sequence[str] = ()) -> PipelineResult:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the command line.
-
-    Args:
-        arguments: Those after the program's name; Beam's own stand behind `--`.
-
-    Returns:
-        The exit status.
-    """
+    """Runs the command line, where Beam's options stand behind `--`; returns the exit status."""
     flags = list(arguments)
     beam_flags = flags[flags.index("--") + 1 :] if "--" in flags else []
     parser = argparse.ArgumentParser(

@@ -58,13 +58,7 @@ class MessageHandler(ModelHandler[Asked, Told, "SavedModel"]):
         model: SavedModel,
         inference_args: dict[str, Any] | None = None,
     ) -> Iterator[Told]:
-        """What is published for each message.
-
-        Args:
-            batch: Messages.
-            model: What `load_model` returned.
-            inference_args: None.
-        """
+        """What is published for each message."""
         answers, dead = ask(model, batch)
         yield from (("answer", reply) for reply in answers)
         yield from (("dead", reply) for reply in dead)

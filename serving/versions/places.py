@@ -26,20 +26,12 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 def place_of(folder: str) -> Place:
-    """The place that a setting names.
-
-    Args:
-        folder: A folder of this machine, or gs://BUCKET/FOLDER.
-    """
+    """The place that a setting names: a folder of this machine, or gs://BUCKET/FOLDER."""
     return BucketFolder(folder) if folder.startswith("gs://") else LocalFolder(Path(folder))
 
 
 def fetched(path: str) -> contextlib.AbstractContextManager[str]:
-    """A folder of this machine with one version's files, for as long as it is being read.
-
-    Args:
-        path: The version's own folder, here or in a bucket.
-    """
+    """One version's own folder, or, of one in a bucket, a copy for as long as it is being read."""
     return place_of(path).fetched(1) if path.startswith("gs://") else contextlib.nullcontext(path)
 
 

@@ -18,11 +18,7 @@ TAKEN_BACK = ".taken-back"
 
 
 def versions(folder: Path) -> list[Path]:
-    """The versions that were pushed whole and not taken back, the newest first.
-
-    Args:
-        folder: Holds one numbered folder per version.
-    """
+    """The versions that were pushed whole and not taken back, the newest first."""
     # The Pusher writes saved_model.pb last, so a version without it was cut off.
     whole = [v.parent for v in folder.glob("*/saved_model.pb") if v.parent.name.isdecimal()]
     return sorted(whole, key=lambda version: int(version.name), reverse=True)
@@ -94,12 +90,7 @@ def restore(folder: Path) -> Path:
 
 
 def remove_old(folder: Path, kept: int) -> None:
-    """Removes all but the newest versions, and of those taken back what is older than they are.
-
-    Args:
-        folder: Of the versions.
-        kept: How many versions stay.
-    """
+    """Removes all but the newest versions, and of those taken back what is older than they are."""
     there = versions(folder)
     if len(there) <= kept:
         return

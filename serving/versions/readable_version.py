@@ -63,10 +63,6 @@ def newest_readable(folder: str | Path, load: Callable[[str], Loaded]) -> Readab
 
 
 def passed_over(damaged: Mapping[str, str]) -> Iterator[str]:
-    """A sentence for each version that an older one answers for.
-
-    Args:
-        damaged: Their folders, and why they can't be read.
-    """
+    """A sentence for each version that can't be read, for which an older one answers."""
     for path, reason in damaged.items():
         yield f"{path} can't be read ({reason}); an older version answered. Remove that folder."

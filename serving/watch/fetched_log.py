@@ -14,12 +14,7 @@ from serving.records.request_log import SUFFIX
 
 
 def fetch(log: str, folder: Path, since: datetime.date) -> None:
-    """Copies the files that may have requests of a day or later.
-
-    Args:
-        log: Folder of the log, here or in a bucket.
-        folder: Gets the files, as old as they are there.
-        since: The day, in UTC.
+    """Copies the files of a log that may have requests of a day in UTC or later, with their dates.
 
     Raises:
         UserError: If there is no such file.

@@ -119,11 +119,7 @@ def _read(file: Path) -> pa.Table:
 
 
 def join_labels(rows: LoggedRows, labels: Labels) -> LabelledRows:
-    """Finds the rows that labels are of.
-
-    Args:
-        rows: That were logged.
-        labels: Of some of them, and of others.
+    """Finds the logged rows that labels are of.
 
     Raises:
         UserError: If they are of none.

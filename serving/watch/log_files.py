@@ -16,11 +16,7 @@ _HOW = "Log them with local_runner.py serve --request-log FOLDER"
 
 
 def find_files(folder: Path, since: datetime.date | None) -> list[Path]:
-    """Finds the files of a log, the oldest first, and makes sure that each is whole.
-
-    Args:
-        folder: Of the log.
-        since: First day that is asked for, in UTC.
+    """Finds the files of a log since a day in UTC, the oldest first; makes sure that each is whole.
 
     Raises:
         UserError: If there is no log, nothing in it, nothing new enough, or a file is damaged.

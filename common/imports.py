@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -67,3 +69,18 @@ class _Finder(MetaPathFinder):
 def load_less() -> None:
     """Has this process load less; what is used loads all the same."""
     sys.meta_path.insert(0, _Finder())
+
+
+@contextlib.contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """Loads modules without Python going through all that is loaded, again and again.
+
+    That is a fifth of the time in which TFX loads. What is there at the end stays to the end of the
+    process, and is not gone through later either.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -3,10 +3,12 @@
 import sys
 
 from common.environment import SERVER, set_environment
+from common.imports import without_garbage_collection
 
 set_environment(SERVER)  # Before TensorFlow loads.
 
-from serving.server.launch import main  # noqa: E402
+with without_garbage_collection():
+    from serving.server.launch import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

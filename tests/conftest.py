@@ -1,6 +1,7 @@
 """Before any test loads TensorFlow or starts a process."""
 
 import signal
+from collections.abc import Generator
 from pathlib import PurePosixPath
 
 import pytest
@@ -8,6 +9,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from common.environment import set_environment
+from common.imports import without_garbage_collection
 
 set_environment()
 # A suite started in the background may inherit that Ctrl-C is ignored, and would hand it on.
@@ -30,3 +32,10 @@ class ByRoom(LoadScopeScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByRoom:
     return ByRoom(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Test modules load all of TFX."""
+    with without_garbage_collection():
+        return (yield)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from common.environment import set_environment
-from common.imports import load_less
+from common.imports import load_less, without_garbage_collection
 from pipeline.cli.interrupts import STOPS
 from pipeline.cli.streams import lead_nowhere, make_patient
 
@@ -84,7 +84,8 @@ def run_command(
             raise SettingsError("It is not said what to do.", f"Name one of {', '.join(commands)}.")
         with log_to(Path(os.devnull)) as console:  # What libraries say as they load.
             # Not before: some take the seconds that TensorFlow, Beam and TFX do.
-            module = importlib.import_module(f"{package}.{command or default}")
+            with without_garbage_collection():
+                module = importlib.import_module(f"{package}.{command or default}")
             return module.run(chosen, options, console)
     except SettingsError as error:
         show_error(errors, error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from common.errors import UserError
+from common.imports import without_garbage_collection
 from data.query import render_splits
 from data.source import open_source
 from data.table import TABLE
@@ -110,18 +110,18 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
         return repeat(last, settings.run_root, run_id, observer)
 
     observer.loading()
-    # Takes seconds: all of TensorFlow, Beam and TFX.
-    from absl import logging
+    with without_garbage_collection():  # Takes seconds: all of TensorFlow, Beam and TFX.
+        from absl import logging
 
-    from common.lean_beam import lean_beam
-    from pipeline.local import housekeeping
-    from pipeline.local.chunked_source import chunked_source
-    from pipeline.local.engines import local_engines
-    from pipeline.local.runner import ObservedRunner, run_options
-    from pipeline.pipeline import create_pipeline
-    from report.component import Report
-    from report.run_info import RunInfo
-    from report.runs.run_records import RunRecords
+        from common.lean_beam import lean_beam
+        from pipeline.local import housekeeping
+        from pipeline.local.chunked_source import chunked_source
+        from pipeline.local.engines import local_engines
+        from pipeline.local.runner import ObservedRunner, run_options
+        from pipeline.pipeline import create_pipeline
+        from report.component import Report
+        from report.run_info import RunInfo
+        from report.runs.run_records import RunRecords
 
     logging.use_absl_handler()  # Lines with time and place.
     logging.set_verbosity(logging.INFO)  # All that TFX tells goes to the run's log file.
@@ -135,7 +135,6 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
     records = RunRecords(store, settings.run_root)
     records.begin(run_id, RunInfo.from_json(report.exec_properties["run_info"]))
     chunked = chunked_source() if settings.read_in_chunks else contextlib.nullcontext()
-    gc.freeze()  # What is loaded stays: no use in looking through it again and again.
     with lean_beam(), chunked:
         ObservedRunner(observer, run_id).run(pipeline, run_options=partial)
     housekeeping.tidy(settings.run_root)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import re
 import sys
 import threading
@@ -88,7 +87,6 @@ def start(batch: Batch, beam_flags: Sequence[str] = ()) -> PipelineResult:
 
 def start_with(batch: Batch, options: PipelineOptions) -> PipelineResult:
     """Starts a batch as `start` does, with options of Beam that name a runner."""
-    gc.freeze()  # Going through all that TensorFlow and Beam have loaded takes half a second.
     FileSystems.set_options(options)
     clear(batch.staging)
     if not is_remote(batch.staging):

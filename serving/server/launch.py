@@ -17,6 +17,7 @@ from pydantic_settings import SettingsError
 
 from common.environment import SERVER, set_environment
 from common.errors import UserError
+from common.imports import without_garbage_collection
 from serving.server.server_settings import VERTEX_VARIABLES, ServerSettings
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def server_config(settings: ServerSettings) -> uvicorn.Config:
     """The application, and how requests are read and answers written, whoever runs it."""
     import uvicorn
 
-    from serving.server.application import create_application
+    with without_garbage_collection():
+        from serving.server.application import create_application
 
     return uvicorn.Config(
         partial(create_application, settings),

@@ -3,10 +3,12 @@
 import sys
 
 from common.environment import set_environment
+from common.imports import without_garbage_collection
 
 set_environment()  # Before TensorFlow loads.
 
-from serving.stream_pipeline.launch_pipeline import main  # noqa: E402
+with without_garbage_collection():
+    from serving.stream_pipeline.launch_pipeline import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

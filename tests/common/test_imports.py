@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from common.imports import without_garbage_collection
 
 PROJECT = Path(__file__).parents[2]
 
@@ -46,3 +52,14 @@ def test_what_no_run_calls_is_not_loaded_until_it_is_used():
     assert after == ["google.cloud.aiplatform", "kubernetes", "altair"]
     assert trainer.startswith("tfx.extensions.google_cloud_ai_platform.trainer")
     assert compiler == "tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner"
+
+
+def test_nothing_is_collected_while_modules_load_and_all_is_after():
+    with pytest.raises(ModuleNotFoundError), without_garbage_collection():
+        assert not gc.isenabled()
+        importlib.import_module("there_is_no_such_module")
+    try:
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

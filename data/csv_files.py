@@ -41,10 +41,7 @@ _OTHER_KINDS = {
 
 
 def check_whole(file: Path) -> None:
-    """Reads a file to its end once, to see that it is text, and all there.
-
-    Args:
-        file: A .csv or .csv.gz file.
+    """Reads a .csv or .csv.gz file to its end once, to see that it is text, and all there.
 
     Raises:
         UserError: It is empty, no CSV, cut off or damaged.

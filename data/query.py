@@ -18,16 +18,13 @@ SPLITS = ("train", "eval", "test")
 
 
 def render(parameters: QueryParameters, *, table: str, sample: float, split: str) -> str:
-    """The query for one split.
+    """The query for one of `SPLITS`, in BigQuery's SQL.
 
     Args:
         parameters: The query's own settings.
         table: The table, as `project.dataset.table`.
         sample: Share of the rows to keep, in (0, 1]; the same rows each time.
         split: One of `SPLITS`.
-
-    Returns:
-        BigQuery SQL.
 
     Raises:
         UserError: If the query has a placeholder for which there is no value.
@@ -62,10 +59,6 @@ def render_splits(parameters: QueryParameters, *, table: str, sample: float) -> 
 def check_columns(query: str, table: str) -> None:
     """Checks that a query reads no column of the table but those declared.
 
-    Args:
-        query: BigQuery SQL.
-        table: The table, as `project.dataset.table`.
-
     Raises:
         UserError: If it does, with the line that declares the column; or if it does not parse.
     """
@@ -83,10 +76,6 @@ def check_columns(query: str, table: str) -> None:
 
 def columns_read(query: str, table: str) -> list[str]:
     """Names of the table's columns that a query reads, in all its parts; each once.
-
-    Args:
-        query: BigQuery SQL.
-        table: The table, as `project.dataset.table`.
 
     Raises:
         UserError: If it does not parse.

@@ -16,11 +16,7 @@ _LONGEST = 120
 
 
 def what_took_all(warehouse: Warehouse, sql: str) -> list[tuple[str, int]]:
-    """Finds the step of a query that leaves no rows, and what its conditions do.
-
-    Args:
-        warehouse: That has the tables.
-        sql: A query in BigQuery's dialect, of which a step named in WITH, or the whole, filters.
+    """Finds the step of a query, named in WITH or the whole, that leaves no rows.
 
     Returns:
         The step's conditions with the rows that each takes of what those before it left, without

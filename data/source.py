@@ -60,14 +60,11 @@ class Source:
         return f"SELECT {typed} FROM ({self._raw()})"
 
     def fingerprint(self) -> str:
-        """A key of the data: changed files change it, moving their folder does not.
+        """A key of the data, in hexadecimal: changed files change it, moving their folder does not.
 
         Up to `FULL_HASH_LIMIT` bytes in all, it covers every byte. Above, it covers each file's
         size, time of change and last megabyte (in Parquet, the footer with the statistics of every
         column): seconds instead of minutes, but a copy with new times counts as changed.
-
-        Returns:
-            64 hexadecimal digits.
         """
         stats = [file.stat() for file in self.files]
         whole = sum(stat.st_size for stat in stats) <= FULL_HASH_LIMIT
@@ -107,9 +104,6 @@ def open_source(path: str | os.PathLike[str], columns: Sequence[Column] = TABLE.
     Args:
         path: A Parquet or CSV file, a folder of either (its subfolders included), or a glob.
         columns: The columns that must be there; more may be.
-
-    Returns:
-        The checked files.
 
     Raises:
         UserError: No files, an unreadable one, a missing column, a wrong type, or values that

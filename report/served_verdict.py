@@ -10,12 +10,7 @@ from serving.watch.watched import Watched
 
 
 def judge_served(watched: Watched, wording: Wording) -> str:
-    """Says whether what is asked is still what was learned.
-
-    Args:
-        watched: What was found.
-        wording: How to speak of the table.
-    """
+    """Says whether what is asked is still what was learned."""
     if not watched.findings:
         if not watched.judged:
             return f"Not judged: no day has {watched.min_rows:,} rows of a version that is known."

@@ -42,12 +42,6 @@ def skew(
 ) -> list[Finding]:
     """Compares a split with train by the schema's skew comparators.
 
-    Args:
-        train: Statistics of the train split.
-        other: Statistics of the other one.
-        schema: What examples must keep to.
-        split: Name of the other split.
-
     Returns:
         An error per feature that differs by more than its comparator allows and chance explains.
     """
@@ -63,12 +57,6 @@ def drift(
     before: Statistics, now: Statistics, schema: schema_pb2.Schema, split: str
 ) -> list[Finding]:
     """Compares a split with the same split of the previous run by the schema's drift comparators.
-
-    Args:
-        before: Statistics of the split in the previous run.
-        now: Statistics of the split in this run.
-        schema: What examples must keep to.
-        split: Name of the split.
 
     Returns:
         A finding per column that differs by more than its comparator allows and chance explains: a
@@ -96,13 +84,7 @@ def drift(
 def distances(
     base: Statistics, other: Statistics, schema: schema_pb2.Schema, comparator: str
 ) -> list[Distance]:
-    """Measures how far two sets of examples are apart.
-
-    Args:
-        base: Statistics of train, or of the previous run.
-        other: Statistics of another split, or of this run.
-        schema: What examples must keep to.
-        comparator: `SKEW` or `DRIFT`: which of the schema's comparators to apply.
+    """Measures how far train and another split, or the previous run and this one, are apart.
 
     Returns:
         One distance per feature that has such a comparator, by name.
@@ -133,11 +115,7 @@ def distances(
 
 
 def explained_by_chance(fewest: int) -> float:
-    """How far apart samples of the same may be, beyond what a comparator allows.
-
-    Args:
-        fewest: Examples of the smaller sample, one or more.
-    """
+    """How far apart samples of the same may be, the smaller of so many, beyond a comparator."""
     # Distances between equal distributions grow as samples shrink. As measured, 2 / sqrt(n) and
     # bounds of 0.1 cover them from 70 examples on; at a million it is nothing.
     return 2 / math.sqrt(fewest)
@@ -146,13 +124,7 @@ def explained_by_chance(fewest: int) -> float:
 def describe(
     distance: Distance, pair: tuple[Statistics, Statistics], names: tuple[str, str]
 ) -> tuple[str, str]:
-    """Says what differs, and what is allowed.
-
-    Args:
-        distance: Between two sets of examples.
-        pair: Their statistics.
-        names: What they are called in a sentence.
-    """
+    """Says what differs between two sets, by these names, and what is allowed."""
     columns = Columns(pair[0]), Columns(pair[1])
     found = (
         f"a distance of {distance.value:.2g} between {names[0]} and {names[1]}, "

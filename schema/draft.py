@@ -27,15 +27,7 @@ default_environment: "SERVING"
 
 
 def draft(label: Label, features: Sequence[Feature]) -> str:
-    """The text of a schema for a declaration.
-
-    Args:
-        label: What is predicted.
-        features: What from.
-
-    Returns:
-        A schema with order, presence, domains, comparators and environments.
-    """
+    """The text of a schema for a declaration: presence, domains, comparators and environments."""
     blocks = []
     for declared in (label, *features):
         comment = f"# {declared.help[0].upper()}{declared.help[1:]}.\n"
@@ -45,9 +37,6 @@ def draft(label: Label, features: Sequence[Feature]) -> str:
 
 def declared_feature(declared: Label | Feature) -> schema_pb2.Feature:
     """What a declaration promises of the examples.
-
-    Args:
-        declared: The label, which no request has, or a feature.
 
     Returns:
         A dense feature of what is required; a sparse one, allowed to be missing everywhere, of what

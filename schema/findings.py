@@ -100,9 +100,6 @@ def findings(
         schema: What examples must keep to.
         split: Name of the split.
         inferred: The inferred schema's path, to name the command that accepts the data.
-
-    Returns:
-        One finding per feature and reason, by name of the feature.
     """
     columns = Columns(statistics)
     if not columns.examples:
@@ -143,12 +140,7 @@ def findings(
 
 
 def blocking(found: Sequence[Finding], severity: str) -> list[Finding]:
-    """The findings that stop a run.
-
-    Args:
-        found: All findings.
-        severity: One of `SEVERITIES`.
-    """
+    """The findings that stop a run, by one of `SEVERITIES`."""
     stops = {"error": {"error"}, "warning": {"error", "warning"}, "never": set()}[severity]
     # Without examples there is nothing to train on, whatever the severity.
     return [f for f in found if f.severity in stops or f.kind == NO_DATA]

@@ -19,15 +19,10 @@ _ERRORS = 4
 
 
 def implausible(statistics: Statistics, split: str, label: Label = LABEL) -> list[Finding]:
-    """Holds the label's distribution to what is declared of it.
+    """Holds the label's distribution in a split to what is declared of it.
 
     Other units, a wrong column and a filter gone wrong change mean or spread, while each value on
     its own is in range.
-
-    Args:
-        statistics: Of one split.
-        split: Its name.
-        label: What is declared.
 
     Returns:
         An error if all examples have one value; else one for a mean, and one for a standard

@@ -236,12 +236,6 @@ def _parse(text: str, where: str) -> schema_pb2.Schema:
 def find_inferred(path: Path) -> Path:
     """The schema file meant by a path: the file itself, or the newest SchemaGen left below it.
 
-    Args:
-        path: A schema.pbtxt, or the root of runs: `SchemaGen/schema/<n>/schema.pbtxt` is below it.
-
-    Returns:
-        Path of a file.
-
     Raises:
         UserError: If there is none.
     """
@@ -308,7 +302,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def run(inferred: Path | None, current: Path, write: bool) -> bool:
-    """Print the proposal, and write it if asked to.
+    """Prints the proposal, and writes it if asked to.
 
     Args:
         inferred: A schema.pbtxt or the root of a run; None for what is declared.

@@ -12,11 +12,7 @@ ENVIRONMENT = "SERVING"
 
 
 def request_schema(schema: schema_pb2.Schema) -> schema_pb2.Schema:
-    """A schema for the examples of a request log.
-
-    Args:
-        schema: The one that training's examples keep to; left as it is.
-    """
+    """A schema for the examples of a request log, by that of training's examples."""
     requests = schema_pb2.Schema()
     requests.CopyFrom(schema)
     optional = {feature.name for feature in FEATURES if not feature.required}
@@ -29,11 +25,7 @@ def request_schema(schema: schema_pb2.Schema) -> schema_pb2.Schema:
 
 
 def unknown_as_word(schema: schema_pb2.Schema) -> frozenset[str]:
-    """Columns of which training's examples have `UNKNOWN` as a word; a request log leaves it out.
-
-    Args:
-        schema: The one that training's examples keep to.
-    """
+    """Columns in which training's examples have `UNKNOWN` as a word, and a log of requests none."""
     shared = {domain.name: domain for domain in schema.string_domain}
     return frozenset(
         feature.name

@@ -50,16 +50,10 @@ def measure(
 ) -> list[ServedDistance]:
     """Measures how far requests are from training's examples, or from earlier requests.
 
-    Args:
-        base: Statistics of training's examples, or of earlier requests.
-        served: Of the requests.
-        schema: What training's examples must keep to; its comparators are applied.
-        comparator: `SKEW` or `DRIFT`.
-
     Returns:
-        By feature that has such a comparator: the distance of its values, and, where it may be
-        unknown, the difference of the shares without a value. The bound of both is the comparator's
-        and what chance explains.
+        By feature that has such a comparator in the schema: the distance of its values, and, where
+        it may be unknown, the difference of the shares without a value. The bound of both is the
+        comparator's and what chance explains.
     """
     columns = Columns(base), Columns(served)
     if not all(its.examples for its in columns):
@@ -106,10 +100,10 @@ def too_far(
     names: tuple[str, str],
     period: str,
 ) -> list[Finding]:
-    """Puts distances beyond their bound into words.
+    """Puts distances beyond their bound, as `measure` gave them, into words.
 
     Args:
-        measured: By `measure`, of the same statistics.
+        measured: Of the same statistics.
         base: Statistics of training's examples, or of earlier requests.
         served: Of the requests.
         names: What both are called in a sentence.
@@ -140,13 +134,7 @@ def too_far(
 
 
 def not_allowed(served: Statistics, schema: schema_pb2.Schema, period: str) -> list[Finding]:
-    """Finds values that the schema does not allow.
-
-    Args:
-        served: Statistics of requests.
-        schema: What training's examples must keep to; what a request may leave out may be missing.
-        period: What the requests are called in a sentence.
-    """
+    """Finds values that the schema does not allow; what a request may leave out may be missing."""
     allowed = request_schema(schema)
     anomalies = tfdv.validate_statistics(served, allowed, environment=ENVIRONMENT)
     return [

@@ -83,10 +83,6 @@ def read_statistics(uri: str, splits: Sequence[str]) -> dict[str, Statistics]:
 
 
 def read_findings(uri: str) -> list[Finding]:
-    """Reads what the gate found in a run it let pass.
-
-    Args:
-        uri: Of the `report` of an `AnomalyGate`, a file.
-    """
+    """Reads what the gate found in a run it let pass, from the `report` of an `AnomalyGate`."""
     with fileio.open(uri, "r") as file:
         return [Finding(**finding) for finding in json.load(file)["findings"]]

@@ -18,13 +18,7 @@ OTHERWISE = 6.25
 
 
 def train_reference(model: BigQueryModel) -> Reference:
-    """Runs the script of a model.
-
-    Args:
-        model: What to train.
-
-    Returns:
-        Its errors on the eval split, what was billed among their source.
+    """Runs the script of a model; its errors are those on the eval split.
 
     Raises:
         UserError: If BigQuery refuses.

@@ -18,7 +18,7 @@ def measure(intervals: Intervals, examples: pd.DataFrame, predicted: np.ndarray)
 
     Args:
         intervals: The model's.
-        examples: Of the test split, as `report.collect.example_rows` reads them.
+        examples: Of the test split.
         predicted: Their predictions, in the label's unit.
     """
     names = [*(feature.name for feature in FEATURES), LABEL.name]

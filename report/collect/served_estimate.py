@@ -10,12 +10,7 @@ from serving.watch.logged_rows import LoggedRows
 
 
 def estimate_weeks(rows: LoggedRows, version: int, errors: ErrorModel) -> tuple[EstimatedWeek, ...]:
-    """Estimates the error of each week, and of all together.
-
-    Args:
-        rows: That were logged.
-        version: Whose answers to look at.
-        errors: Of that version.
+    """Estimates the error of what a version answered in each week, and of all together.
 
     Returns:
         All weeks together first, under no name, then each by its Monday; nothing if the version

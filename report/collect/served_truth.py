@@ -30,15 +30,7 @@ def judge_truth(
     beam: Sequence[str],
     wording: Wording,
 ) -> Truth | None:
-    """Judges what a version answered.
-
-    Args:
-        labelled: Rows whose labels are known.
-        version: Whose answers to judge.
-        bounds: When a model is blessed.
-        errors: What estimates the version's error without labels, if it has that.
-        beam: Options of Beam.
-        wording: How to speak of the table.
+    """Judges what a version answered, where labels are known, by the bounds of the gate.
 
     Returns:
         None if no row that it answered has a label.

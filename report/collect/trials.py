@@ -14,14 +14,7 @@ FILE = "tuner_results.json"
 
 
 def read_trials(uri: str) -> tuple[Trial, ...]:
-    """Reads the trials that came to an end.
-
-    Args:
-        uri: Of a TunerResults artifact.
-
-    Returns:
-        Trials in the order in which they were begun.
-    """
+    """Reads the trials of a TunerResults artifact that came to an end, in their order."""
     with fileio.open(posixpath.join(uri, FILE), "r") as file:
         given = json.loads(file.read())
     trials = [

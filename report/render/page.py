@@ -68,12 +68,7 @@ def render_served(
 ) -> str:
     """Draws what a model was asked, where the page of its run can't be made anew.
 
-    Args:
-        served: What was found.
-        pipeline: Name of the pipeline.
-        report: Address of the run's own page; None if it has none.
-        max_rmse: The gate's bound, in the label's unit.
-        wording: How to speak of the table.
+    That page's address is `report`; `max_rmse` is the gate's bound, in the label's unit.
     """
     return _document(
         "watch.html",

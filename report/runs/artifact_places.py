@@ -17,12 +17,7 @@ MODEL = "Format-Serving/saved_model.pb"
 
 
 def is_there(type_name: str, uri: str) -> bool:
-    """Whether what an artifact stands for can be read; of what is not on this machine, yes.
-
-    Args:
-        type_name: Of the artifact.
-        uri: Of the artifact.
-    """
+    """Whether what an artifact stands for can be read; of what is not on this machine, yes."""
     if "://" in uri:
         return True
     # Of a model whose folder was only emptied, nothing can be read either.
@@ -30,11 +25,7 @@ def is_there(type_name: str, uri: str) -> bool:
 
 
 def moved_from(uri: str, run_root: Path) -> str | None:
-    """The root that an artifact was made in, if it is in this one now.
-
-    Args:
-        uri: Of an artifact, as ML Metadata has it.
-        run_root: The run root, resolved.
+    """The root that an artifact was made in, if it is in this one, a resolved path, now.
 
     Returns:
         The other root; None if there is no other, or the artifact is not in this one.

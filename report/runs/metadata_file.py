@@ -27,14 +27,7 @@ def connection_config(run_root: Path, *, write: bool = True) -> metadata_store_p
 
 
 def open_metadata(run_root: Path, *, write: bool = False) -> mlmd.MetadataStore:
-    """Opens ML Metadata of a run root.
-
-    Args:
-        run_root: The run root.
-        write: Whether to write too; it is then made where there is none.
-
-    Returns:
-        The store.
+    """Opens ML Metadata of a run root; to write, it is made where there is none.
 
     Raises:
         UserError: If there is none to read, or it can't be opened; it says why.
@@ -56,14 +49,10 @@ def open_metadata(run_root: Path, *, write: bool = False) -> mlmd.MetadataStore:
 
 
 def check(file: Path, *, write: bool = True) -> None:
-    """Finds out whether a file is whole; undoes the change in which a run was killed.
-
-    Args:
-        file: The file; none is as good as one that is whole.
-        write: Whether it must be one that can be written.
+    """Finds out whether a file, if there is one, is whole; undoes a change that was cut off.
 
     Raises:
-        UserError: If it is not, or can't be opened.
+        UserError: If it is not, can't be opened, or can't be written where it must be.
     """
     if not file.exists():
         return

@@ -155,13 +155,7 @@ def compared(
     runs: tuple[str, str],
     wording: Wording,
 ) -> Figure:
-    """RMSE by slice in two runs.
-
-    Args:
-        pairs: Name of a slice, and the slice in both runs.
-        runs: What the runs are called.
-        wording: How to speak of the table.
-    """
+    """RMSE by slice in two runs: each slice's name, and what it is in both."""
     error = wording.in_unit("RMSE")
     rows = [
         {"name": name, "run": run, "value": of.rmse.value, "examples": of.examples}

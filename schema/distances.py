@@ -49,8 +49,12 @@ def skew(
         f"Look at how data/{TABLE.query.name} makes the splits; take more {TABLE.rows}; or, if the "
         "splits are meant to differ, raise the skew_comparator in schema/schema.pbtxt."
     )
-    apart = _apart(SKEW, (train, other), ("train", split), schema)
-    return [Finding(split, name, SKEW, "error", found, bound, cure) for name, found, bound in apart]
+    pair, names = (train, other), ("train", split)
+    return [
+        Finding(split, distance.feature, SKEW, "error", *describe(distance, pair, names), cure)
+        for distance in distances(*pair, schema, SKEW)
+        if distance.too_far
+    ]
 
 
 def drift(
@@ -63,21 +67,23 @@ def drift(
         warning of a feature, as what is observed may change; an error of the label, as a model of
         another label can't be compared with the baseline.
     """
-    cure = (
+    of_feature = (
+        "warning",
         f"If the {TABLE.rows} were meant to change, nothing; if not, compare settings and source "
-        "with those of the previous run. The bound is the drift_comparator in schema/schema.pbtxt."
+        "with those of the previous run. The bound is the drift_comparator in schema/schema.pbtxt.",
     )
     of_label = (
+        "error",
         f"Compare source and unit of {LABEL.name} with those of the previous run. If it was meant "
         "to change, run once with anomaly_severity 'never': the next run is compared with that "
-        "one. The bound is the drift_comparator in schema/schema.pbtxt."
+        "one. The bound is the drift_comparator in schema/schema.pbtxt.",
     )
-    apart = _apart(DRIFT, (before, now), ("the previous run", "this run"), schema)
+    pair, names = (before, now), ("the previous run", "this run")
     return [
-        Finding(split, name, DRIFT, "error", found, bound, of_label)
-        if name == LABEL.name
-        else Finding(split, name, DRIFT, "warning", found, bound, cure)
-        for name, found, bound in apart
+        Finding(split, distance.feature, DRIFT, severity, *describe(distance, pair, names), cure)
+        for distance in distances(*pair, schema, DRIFT)
+        if distance.too_far
+        for severity, cure in [of_label if distance.feature == LABEL.name else of_feature]
     ]
 
 
@@ -95,23 +101,16 @@ def distances(
     chance = explained_by_chance(fewest)
     environment = _TRAINING if _TRAINING in schema.default_environment else None
     if comparator == SKEW:
-        anomalies = tfdv.validate_statistics(
-            base, schema, environment=environment, serving_statistics=other
-        )
+        pair = {"statistics": base, "serving_statistics": other}
     else:
-        anomalies = tfdv.validate_statistics(
-            other, schema, environment=environment, previous_statistics=base
-        )
-    return sorted(
-        (
-            Distance(".".join(info.path.step), measured.value, measured.threshold + chance)
-            for info in anomalies.drift_skew_info
-            for measured in (
-                info.skew_measurements if comparator == SKEW else info.drift_measurements
-            )
-        ),
-        key=lambda distance: distance.feature,
-    )
+        pair = {"statistics": other, "previous_statistics": base}
+    anomalies = tfdv.validate_statistics(schema=schema, environment=environment, **pair)
+    found = [
+        Distance(".".join(info.path.step), measured.value, measured.threshold + chance)
+        for info in anomalies.drift_skew_info
+        for measured in getattr(info, f"{comparator.lower()}_measurements")
+    ]
+    return sorted(found, key=lambda distance: distance.feature)
 
 
 def explained_by_chance(fewest: int) -> float:
@@ -131,20 +130,6 @@ def describe(
         f"{_contrast(columns, distance.feature, names)}"
     )
     return found, f"at most {distance.bound:.2g}"
-
-
-def _apart(
-    kind: str,
-    pair: tuple[Statistics, Statistics],
-    names: tuple[str, str],
-    schema: schema_pb2.Schema,
-) -> list[tuple[str, str, str]]:
-    """(Feature, found, expected) of every feature that differs too much between two sets."""
-    return [
-        (distance.feature, *describe(distance, pair, names))
-        for distance in distances(*pair, schema, kind)
-        if distance.too_far
-    ]
 
 
 def _contrast(columns: tuple[Columns, Columns], name: str, names: tuple[str, str]) -> str:

@@ -10,13 +10,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.declaration import UNKNOWN, Category, Feature, Label
 
-SKEW, DRIFT = (
-    {"infinity_norm": 0.05, "jensen_shannon_divergence": 0.1},
-    {
-        "infinity_norm": 0.1,
-        "jensen_shannon_divergence": 0.15,
-    },
-)
+SKEW = {"infinity_norm": 0.05, "jensen_shannon_divergence": 0.1}
+DRIFT = {"infinity_norm": 0.1, "jensen_shannon_divergence": 0.15}
 """How far a split may be from train, and a run from the one before, by the measure of distance."""
 
 ENVIRONMENTS = """
@@ -71,6 +66,12 @@ def compare(feature: schema_pb2.Feature) -> None:
     measure = "infinity_norm" if feature.type == schema_pb2.BYTES else "jensen_shannon_divergence"
     getattr(feature.skew_comparator, measure).threshold = SKEW[measure]
     getattr(feature.drift_comparator, measure).threshold = DRIFT[measure]
+
+
+def words_of(feature: schema_pb2.Feature, schema: schema_pb2.Schema) -> list[str]:
+    """The words that a feature may have, wherever they are written; none if it has no domain."""
+    shared = {domain.name: domain for domain in schema.string_domain}
+    return list(shared.get(feature.domain, feature.string_domain).value)
 
 
 def render(feature: schema_pb2.Feature) -> str:

@@ -11,6 +11,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
 from common.errors import UserError
 from data.table import TABLE
+from schema.draft import words_of
 from schema.statistics import Columns, Statistics, percent
 
 SEVERITIES = ("error", "warning", "never")
@@ -103,27 +104,21 @@ def findings(
     """
     columns = Columns(statistics)
     if not columns.examples:
-        return [
-            Finding(
-                split=split,
-                feature=_ALL,
-                kind=NO_DATA,
-                severity="error",
-                found="no example",
-                expected="at least one",
-                cure="Take a larger sample or widen the query's filters, so that every split has "
-                f"examples; data/{TABLE.query.name} makes the splits.",
-            )
-        ]
+        cure = (
+            "Take a larger sample or widen the query's filters, so that every split has examples; "
+            f"data/{TABLE.query.name} makes the splits."
+        )
+        return [Finding(split, _ALL, NO_DATA, "error", "no example", "at least one", cure)]
     features = {feature.name: feature for feature in schema.feature}
     infos = {".".join(i.path.step) or key: i for key, i in anomalies.anomaly_info.items()}
     if anomalies.HasField("dataset_anomaly_info"):
         infos[_ALL] = anomalies.dataset_anomaly_info
     result = []
     for name, info in sorted(infos.items()):
+        feature = features.get(name)
+        words = words_of(feature, schema) if feature else []
         for reason in _reasons(info):
             kind = anomalies_pb2.AnomalyInfo.Type.Name(reason.type)
-            feature = features.get(name)
             result.append(
                 Finding(
                     split=split,
@@ -131,8 +126,8 @@ def findings(
                     kind=kind,
                     # What TFDV gives no severity is not thereby harmless.
                     severity="warning" if info.severity == info.WARNING else "error",
-                    found=_found(kind, columns, name, schema) or reason.description.strip(" ."),
-                    expected=_expected(kind, feature, schema),
+                    found=_found(kind, columns, name, words) or reason.description.strip(" ."),
+                    expected=_expected(kind, feature, words),
                     cure=_cure(kind, inferred),
                 )
             )
@@ -153,7 +148,7 @@ def _reasons(info: anomalies_pb2.AnomalyInfo) -> list[anomalies_pb2.AnomalyInfo.
     return [reason for reason in info.reason if reason.type != twice]
 
 
-def _found(kind: str, columns: Columns, name: str, schema: schema_pb2.Schema) -> str:
+def _found(kind: str, columns: Columns, name: str, words: Sequence[str]) -> str:
     """What the data has, in words; empty if TFDV's own description serves better."""
     if kind == "SCHEMA_NEW_COLUMN":
         return f"a column of {_TYPES.get(columns.type(name), columns.type(name))}"
@@ -172,15 +167,14 @@ def _found(kind: str, columns: Columns, name: str, schema: schema_pb2.Schema) ->
         nan = max((h.num_nan for h in columns.number(name).histograms), default=0)
         return f"NaN in {percent(nan / columns.examples)} of examples"
     if kind == "ENUM_TYPE_UNEXPECTED_STRING_VALUES":
-        values = _values(schema, name)
-        new = {v: n for v, n in columns.counts(name).items() if v not in values}
+        new = {v: n for v, n in columns.counts(name).items() if v not in words}
         named = [f"{v!r} in {percent(n / columns.examples)}" for v, n in list(new.items())[:5]]
         more = [f"{len(new) - 5} more values"] if len(new) > 5 else []
         return f"{', '.join(named + more)} of examples" if named else ""
     return ""
 
 
-def _expected(kind: str, feature: schema_pb2.Feature | None, schema: schema_pb2.Schema) -> str:
+def _expected(kind: str, feature: schema_pb2.Feature | None, words: Sequence[str]) -> str:
     """What the schema has, in words."""
     if feature is None:
         return "only the columns of the schema" if kind == "SCHEMA_NEW_COLUMN" else "none of that"
@@ -194,9 +188,8 @@ def _expected(kind: str, feature: schema_pb2.Feature | None, schema: schema_pb2.
     if kind == "UNEXPECTED_DATA_TYPE":
         type_name = str(schema_pb2.FeatureType.Name(feature.type))
         return _TYPES.get(type_name, type_name)
-    values = _values(schema, feature.name)
-    if values:
-        return f"one of {', '.join(repr(value) for value in values)}"
+    if words:
+        return f"one of {', '.join(map(repr, words))}"
     if feature.HasField("int_domain"):
         return f"a number from {feature.int_domain.min} to {feature.int_domain.max}"
     if feature.HasField("float_domain"):
@@ -221,12 +214,3 @@ def _cure(kind: str, inferred: str) -> str:
         "If that is meant, change the column in schema/schema.pbtxt and in models/features.py; if "
         f"not, mend data/{TABLE.query.name} or the source."
     )
-
-
-def _values(schema: schema_pb2.Schema, name: str) -> list[str]:
-    """The words a feature may have; none if it has no such domain."""
-    for feature in schema.feature:
-        if feature.name == name:
-            domain = next((d for d in schema.string_domain if d.name == feature.domain), None)
-            return list((domain or feature.string_domain).value)
-    return []

@@ -27,7 +27,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from common.errors import UserError
 from common.files import write_atomically
 from models.features import CONTEXT, FEATURES, LABEL
-from schema.draft import ENVIRONMENTS, compare, declared_feature, render
+from schema.draft import ENVIRONMENTS, compare, declared_feature, render, words_of
 
 SCHEMA_FILE = Path(__file__).with_name("schema.pbtxt")
 
@@ -201,16 +201,11 @@ def _widen_presence(feature: schema_pb2.Feature, seen: schema_pb2.Feature) -> No
 
 
 def _values(feature: schema_pb2.Feature, schema: schema_pb2.Schema) -> list[str]:
-    """The values of a feature's domain, wherever it is written; none if it has no domain."""
-    if feature.HasField("string_domain"):
-        return list(feature.string_domain.value)
+    """The values of a feature's domain; none if it has none."""
     if feature.HasField("bool_domain"):  # what SchemaGen calls the words True and False
         words = (feature.bool_domain.true_value, feature.bool_domain.false_value)
         return [word for word in words if word]
-    for domain in schema.string_domain:
-        if feature.HasField("domain") and domain.name == feature.domain:
-            return list(domain.value)
-    return []
+    return words_of(feature, schema)
 
 
 def _with_own_domain(feature: schema_pb2.Feature, schema: schema_pb2.Schema) -> schema_pb2.Feature:

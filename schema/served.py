@@ -6,6 +6,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.declaration import UNKNOWN
 from models.features import FEATURES
+from schema.draft import words_of
 
 ENVIRONMENT = "SERVING"
 """Environment of the schema in which neither the label nor the calendar is there."""
@@ -26,9 +27,4 @@ def request_schema(schema: schema_pb2.Schema) -> schema_pb2.Schema:
 
 def unknown_as_word(schema: schema_pb2.Schema) -> frozenset[str]:
     """Columns in which training's examples have `UNKNOWN` as a word, and a log of requests none."""
-    shared = {domain.name: domain for domain in schema.string_domain}
-    return frozenset(
-        feature.name
-        for feature in schema.feature
-        if UNKNOWN in shared.get(feature.domain, feature.string_domain).value
-    )
+    return frozenset(f.name for f in schema.feature if UNKNOWN in words_of(f, schema))

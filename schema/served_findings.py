@@ -85,7 +85,7 @@ def measure(
 
 def _threshold(feature: schema_pb2.Feature, comparator: str) -> float | None:
     """What a comparator of the schema allows; None if the feature has none."""
-    name = "skew_comparator" if comparator == SKEW else "drift_comparator"
+    name = f"{comparator.lower()}_comparator"
     if not feature.HasField(name):
         return None
     its = getattr(feature, name)

@@ -65,9 +65,7 @@ def check_whole(file: Path) -> None:
                     line = lines + block.count(ended, 0, at) + 1
                     raise UserError(
                         f"{file}, line {line}: there is a NUL byte in the text.",
-                        "The file is damaged, or not UTF-8: "
-                        + _COPY_AGAIN[0].lower()
-                        + _COPY_AGAIN[1:],
+                        "The file is damaged, or not UTF-8: export or copy it again.",
                     )
                 lines += block.count(ended)
                 last = block[-1:]

@@ -123,11 +123,10 @@ _TEXT_CASTS = {
         rf"(?is:\s*[+-]?(nan|inf|infinity|0x.*|{_NUMBER}[0-9]*)\s*)",
         "Write decimal digits alone.",
     ),
-    "DATE": _from_text("DATE", TEXTS["DATE"], _DIGITS, _SAY_FORM.format("DATE")),
-    "DATETIME": _from_text("DATETIME", TEXTS["DATETIME"], _DIGITS, _SAY_FORM.format("DATETIME")),
-    "TIMESTAMP": _from_text(
-        "TIMESTAMP", TEXTS["TIMESTAMP"], _DIGITS, _SAY_FORM.format("TIMESTAMP")
-    ),
+    **{
+        kind: _from_text(kind, text, _DIGITS, _SAY_FORM.format(kind))
+        for kind, text in TEXTS.items()
+    },
 }
 _OTHERS = {
     "BOOL": "ELSE CAST(x AS BOOLEAN)",

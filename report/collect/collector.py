@@ -65,7 +65,8 @@ def collect_facts(
             compare_references(examples, rows, info.bigquery_model) if evaluated else (),
             findings,
             info,
-            failure or _failure(lineage),
+            failure
+            or (lineage.failed and f"{lineage.failed} failed; the log has the whole story."),
             wording,
         ),
         slices=slices,
@@ -83,10 +84,6 @@ def collect_facts(
         trials=read_trials(run.trials.uri) if run.trials else (),
         replay=read_replay(run.replay.uri) if run.replay else None,
     )
-
-
-def _failure(lineage: Lineage) -> str | None:
-    return f"{lineage.failed} failed; the log has the whole story." if lineage.failed else None
 
 
 def _measured(

@@ -51,17 +51,12 @@ def asked_and_answered(columns: ColumnsOrCodes, predictions: np.ndarray) -> pa.T
         columns: What the model took, by feature.
         predictions: What it answered, `[rows]`.
     """
-    given = {
-        name: _known(pa.array(np.asarray(values), from_pandas=True))
-        for name, values in columns.items()
-    }
+    given = {}
+    for name, asked in columns.items():
+        values = given[name] = pa.array(np.asarray(asked), from_pandas=True)
+        if pa.types.is_binary(values.type):
+            given[name] = pc.if_else(pc.equal(values, UNKNOWN.encode()), None, values)
     return pa.table({**given, f"{SERVED}{PREDICTION}": pa.array(predictions, pa.float32())})
-
-
-def _known(values: pa.Array) -> pa.Array:
-    if not pa.types.is_binary(values.type):
-        return values
-    return pc.if_else(pc.equal(values, UNKNOWN.encode()), None, values)
 
 
 def write_records(log: AnswersLog, tables: Iterable[pa.Table], file: str) -> None:

@@ -58,10 +58,10 @@ def _codes(category: Category, given: pa.ChunkedArray) -> np.ndarray:
         return np.full(len(given), absent)
     if pa.types.is_dictionary(given.type):
         given = given.cast(given.type.value_type)
-    if not (pa.types.is_boolean(given.type) or _is_text(given.type)):
-        return np.full(len(given), -1)
     if pa.types.is_boolean(given.type):
         given = pc.if_else(given, "True", "False")
+    if not (pa.types.is_string(given.type) or pa.types.is_large_string(given.type)):
+        return np.full(len(given), -1)
     found = pc.index_in(given, value_set=pa.array(category.vocabulary, given.type))
     codes = pc.fill_null(found, -1).to_numpy()
     return np.where(pc.is_null(given).to_numpy(), absent, codes) if given.null_count else codes
@@ -69,14 +69,6 @@ def _codes(category: Category, given: pa.ChunkedArray) -> np.ndarray:
 
 def _numbers(given: pa.ChunkedArray) -> tuple[np.ndarray, bool]:
     """As float64, NaN where there is none; and whether the column is one of numbers at all."""
-    if not _is_number(given.type):
+    if not (pa.types.is_integer(given.type) or pa.types.is_floating(given.type)):
         return np.full(len(given), np.nan), pa.types.is_null(given.type)
     return pc.fill_null(pc.cast(given, pa.float64(), safe=False), np.nan).to_numpy(), True
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +46,7 @@ async def answer(service: Service, model: SavedModel, columns: Columns) -> dict[
     *curves, last = np.split(told[PREDICTION], ends)
     return {
         "prediction": last[-1],
-        "intervals": dict(_ends(found.intervals, last[-1:], columns)) if found else None,
+        "intervals": _ends(found.intervals, last[-1:], columns) if found else None,
         "attributions": _attributions(found, *mixed.shares(last)) if found else None,
         "curves": {
             name: _curve(name, part, its, found.intervals if found else None)
@@ -97,11 +97,9 @@ def _curve(
     return curve
 
 
-def _ends(
-    intervals: Intervals, prediction: np.ndarray, columns: Columns
-) -> Iterator[tuple[str, np.ndarray]]:
-    for level, ends in intervals.around(prediction, columns).items():
-        yield str(level), ends[0].astype(np.float32)
+def _ends(intervals: Intervals, prediction: np.ndarray, columns: Columns) -> dict[str, np.ndarray]:
+    found = intervals.around(prediction, columns)
+    return {str(level): ends[0].astype(np.float32) for level, ends in found.items()}
 
 
 def _attributions(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import posixpath
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,21 +52,14 @@ def read_recorded(folder: str, most: int) -> Recorded:
             examples += records.as_numpy_iterator()
         if len(examples) >= most:
             break
-    return _sorted_out(examples)
-
-
-def _sorted_out(examples: Iterable[bytes]) -> Recorded:
-    found, refused = Recorded([], []), 0
+    taken: list[tuple[bytes, Row]] = []
     for example in examples:
         row = row_of(example)
-        try:
+        with contextlib.suppress(RequestError):
             from_rows([row])
-        except RequestError:
-            refused += 1
-        else:
-            found.examples.append(example)
-            found.rows.append(row)
-    return Recorded(found.examples, found.rows, refused)
+            taken.append((example, row))
+    left_out = len(examples) - len(taken)
+    return Recorded([example for example, _ in taken], [row for _, row in taken], left_out)
 
 
 def row_of(example: bytes) -> Row:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import gzip
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from common.errors import UserError
@@ -61,8 +60,9 @@ def _is_whole(file: Path) -> bool:
         UserError: If it is cut off or damaged.
     """
     try:
-        for _ in _blocks(file):
-            pass
+        with gzip.open(file) as stream:
+            while stream.read(_BLOCK):
+                pass
     except FileNotFoundError:
         return False
     except EOFError as error:
@@ -78,12 +78,6 @@ def _is_whole(file: Path) -> bool:
 
 def _damaged(file: Path, how: str) -> UserError:
     return UserError(f"{file} {how}.", "Copy it again, or move it out of the folder.")
-
-
-def _blocks(file: Path) -> Iterator[bytes]:
-    with gzip.open(file) as stream:
-        while block := stream.read(_BLOCK):
-            yield block
 
 
 def _changed(file: Path) -> datetime.date:

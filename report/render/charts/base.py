@@ -108,18 +108,18 @@ def figure(
     return Figure(id, title, reading, spec, wide, legend)
 
 
-def chart(rows: Rows) -> alt.Chart:
-    """A chart of rows; what is not a finite number is left out of them."""
+def chart(rows: Rows, **encoding: Any) -> alt.Chart:
+    """A chart of rows by their fields; what is not a finite number is left out of them."""
     values = [{name: _clean(value) for name, value in row.items()} for row in rows]
-    return alt.Chart(alt.InlineData(values=values))
+    return alt.Chart(alt.InlineData(values=values)).encode(**encoding)
 
 
 def rule_at(x: float | None = None, y: float | None = None, **style: Any) -> alt.Chart:
     """A line across the plot."""
     style = {"color": MUTED, "strokeWidth": 1, **style}
     if x is not None:
-        return chart([{"x": x}]).mark_rule(**style).encode(x="x:Q")
-    return chart([{"y": y}]).mark_rule(**style).encode(y="y:Q")
+        return chart([{"x": x}], x="x:Q").mark_rule(**style)
+    return chart([{"y": y}], y="y:Q").mark_rule(**style)
 
 
 def labelled_bars(rows: Sequence[Mapping[str, Any]], field: str, **look: Any) -> list[alt.Chart]:
@@ -133,7 +133,7 @@ def labelled_bars(rows: Sequence[Mapping[str, Any]], field: str, **look: Any) ->
     # Room for the words at the end of the longest bar.
     reach = 1.6 * max((row[field] for row in rows), default=0) or 1
     x = alt.X(f"{field}:Q", scale=alt.Scale(domain=[0, reach], nice=False), axis=None)
-    base = chart(rows).encode(x=x, y=names(rows))
+    base = chart(rows, x=x, y=names(rows))
     return [
         base.mark_bar(color=ACCENT, height=14).encode(**look),
         base.mark_text(align="left", dx=6, color=INK, fontSize=12).encode(text="text:N"),
@@ -161,10 +161,7 @@ def distances_by_name(
         axis=number_axis("distance, as a share of what is allowed", "%"),
     )
     points = chart(rows).mark_point(**style)
-    return [
-        rule_at(x=1.0, **BOUND),
-        points.encode(x=x, y=names(rows), tooltip=tooltip, **look),
-    ]
+    return [rule_at(x=1.0, **BOUND), points.encode(x=x, y=names(rows), tooltip=tooltip, **look)]
 
 
 def names(rows: Rows) -> alt.Y:

@@ -51,28 +51,25 @@ def calendar(data: Data) -> Figure:
     ]
     shared = max(Counter((row["year"], row["month"]) for row in rows).values(), default=1) > 1
     years = sorted({row["year"] for row in rows})
-    points = (
-        chart(rows)
-        .mark_point(filled=True, size=70, opacity=1)
-        .encode(
-            x=alt.X(
-                "month:N",
-                sort=_MONTHS,
-                scale=alt.Scale(domain=list(_MONTHS)),
-                axis=alt.Axis(
-                    title=None,
-                    labelAngle=0,
-                    orient="top",
-                    domain=False,
-                    ticks=False,
-                    labelExpr="width < 330 ? slice(datum.value, 0, 1) : datum.value",
-                ),
+    points = chart(
+        rows,
+        x=alt.X(
+            "month:N",
+            sort=_MONTHS,
+            scale=alt.Scale(domain=list(_MONTHS)),
+            axis=alt.Axis(
+                title=None,
+                labelAngle=0,
+                orient="top",
+                domain=False,
+                ticks=False,
+                labelExpr="width < 330 ? slice(datum.value, 0, 1) : datum.value",
             ),
-            y=alt.Y("year:O", title=None, sort=years, axis=alt.Axis(grid=True)),
-            tooltip=tips(year="year", month="month", split="split", n="examples|,.0f"),
-            **series("split", splits),
-        )
-    )
+        ),
+        y=alt.Y("year:O", title=None, sort=years, axis=alt.Axis(grid=True)),
+        tooltip=tips(year="year", month="month", split="split", n="examples|,.0f"),
+        **series("split", splits),
+    ).mark_point(filled=True, size=70, opacity=1)
     if shared:
         points = points.encode(xOffset=alt.XOffset("split:N", sort=splits))
     return figure(
@@ -143,20 +140,17 @@ def _category(id: str, title: str, distributions: Sequence[Distribution]) -> Fig
             }
             for value in shown
         ]
-    points = (
-        chart(rows)
-        .mark_point(size=55, strokeWidth=1.8, opacity=1)
-        .encode(
-            x=alt.X(
-                "share:Q",
-                scale=alt.Scale(domainMin=0),
-                axis=number_axis("share of those with a value", "%", ticks=4),
-            ),
-            y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=110, grid=True)),
-            tooltip=tips(name="value", split="split", share="share|.2%", n="examples|,.0f"),
-            **series("split", splits),
-        )
-    )
+    points = chart(
+        rows,
+        x=alt.X(
+            "share:Q",
+            scale=alt.Scale(domainMin=0),
+            axis=number_axis("share of those with a value", "%", ticks=4),
+        ),
+        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=110, grid=True)),
+        tooltip=tips(name="value", split="split", share="share|.2%", n="examples|,.0f"),
+        **series("split", splits),
+    ).mark_point(size=55, strokeWidth=1.8, opacity=1)
     more = len(totals) - len(shown)
     reading = "Marks of a row that lie on each other: the splits agree." + (
         f" The {_MOST_VALUES} most frequent of {len(totals):,} values." if more else ""
@@ -186,19 +180,14 @@ def _numeric(id: str, title: str, distributions: Sequence[Distribution]) -> Figu
             {"split": d.split, "x": edge, "below": n / total}
             for edge, n in zip(edges, counts, strict=True)
         ]
-    lines = (
-        chart(rows)
-        .mark_line(strokeWidth=2, interpolate="monotone")
-        .encode(
-            x=alt.X(
-                "x:Q",
-                scale=alt.Scale(zero=False, nice=False),
-                axis=number_axis("", "~r", ticks=5),
-            ),
-            y=alt.Y("below:Q", axis=number_axis("share below", "%", ticks=4, grid=True)),
-            tooltip=tips(split="split", x="value|~r", below="share below|.1%"),
-            **series("split", splits, dashed=True),
-        )
-    )
+    lines = chart(
+        rows,
+        x=alt.X(
+            "x:Q", scale=alt.Scale(zero=False, nice=False), axis=number_axis("", "~r", ticks=5)
+        ),
+        y=alt.Y("below:Q", axis=number_axis("share below", "%", ticks=4, grid=True)),
+        tooltip=tips(split="split", x="value|~r", below="share below|.1%"),
+        **series("split", splits, dashed=True),
+    ).mark_line(strokeWidth=2, interpolate="monotone")
     reading = "Share of the examples below a value; lines on each other: the splits agree."
     return figure(id, title, reading, [lines], 150, key=splits, labels=70)

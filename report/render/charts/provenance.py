@@ -78,16 +78,13 @@ def _lines(graph: Graph) -> alt.Chart:
         for number, edge in enumerate(graph.edges)
         for seq, (x, layer) in enumerate(edge.points)
     ]
-    return (
-        chart(rows)
-        .mark_line(color=MUTED, strokeWidth=1.2, interpolate="monotone", orient="horizontal")
-        .encode(
-            **_place(graph),
-            detail="edge:N",
-            order="seq:Q",
-            strokeDash=alt.condition("datum.waits", alt.value([4, 3]), alt.value([1, 0])),
-        )
-    )
+    return chart(
+        rows,
+        **_place(graph),
+        detail="edge:N",
+        order="seq:Q",
+        strokeDash=alt.condition("datum.waits", alt.value([4, 3]), alt.value([1, 0])),
+    ).mark_line(color=MUTED, strokeWidth=1.2, interpolate="monotone", orient="horizontal")
 
 
 def _boxes(graph: Graph) -> list[alt.Chart]:
@@ -107,9 +104,7 @@ def _boxes(graph: Graph) -> list[alt.Chart]:
             stroke=alt.condition("datum.made", alt.value(MUTED), alt.value(ACCENT)),
             tooltip=tips(text="name", detail="state or place"),
         ),
-        chart(rows)
-        .mark_text(fontSize=11, limit=_BOX[0] - 8)
-        .encode(**place, text="text:N", fill=words),
+        chart(rows, **place, text="text:N", fill=words).mark_text(fontSize=11, limit=_BOX[0] - 8),
     ]
 
 

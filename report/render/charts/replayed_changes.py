@@ -24,18 +24,13 @@ def changes(found: Changes, wording: Wording) -> Figure:
     """How many answers differ by how much."""
     rows = [{"low": low, "high": high, "rows": rows} for low, high, rows in found.bins]
     title = wording.in_unit("candidate minus champion")
-    bars = (
-        chart(rows)
-        .mark_bar(color=ACCENT)
-        .encode(
-            x=alt.X(
-                "low:Q", scale=alt.Scale(nice=False), axis=number_axis(title, SIGNED, grid=False)
-            ),
-            x2="high:Q",
-            y=alt.Y("rows:Q", axis=number_axis("requests", grid=True)),
-            tooltip=tips(low=f"from|{CHANGE}", high=f"to|{CHANGE}", rows="requests|,"),
-        )
-    )
+    bars = chart(
+        rows,
+        x=alt.X("low:Q", scale=alt.Scale(nice=False), axis=number_axis(title, SIGNED, grid=False)),
+        x2="high:Q",
+        y=alt.Y("rows:Q", axis=number_axis("requests", grid=True)),
+        tooltip=tips(low=f"from|{CHANGE}", high=f"to|{CHANGE}", rows="requests|,"),
+    ).mark_bar(color=ACCENT)
     return figure(
         "chart-replayed",
         "How predictions change",

@@ -40,36 +40,25 @@ def heat(errors: Errors, wording: Wording) -> Figure:
     low = min((min(row["p"], row["y"]) for row in rows), default=0)
     high = max((max(row["p2"], row["y2"]) for row in rows), default=1)
     scale = alt.Scale(domain=[low, high], nice=False)
-    squares = (
-        chart(rows)
-        .mark_rect(color=ACCENT, stroke=SURFACE, strokeWidth=0.5)
-        .encode(
-            x=alt.X(
-                "p:Q",
-                scale=scale,
-                axis=number_axis(wording.in_unit(f"predicted {wording.noun}")),
-            ),
-            x2="p2:Q",
-            y=alt.Y(
-                "y:Q",
-                scale=scale,
-                axis=number_axis(wording.in_unit(f"actual {wording.noun}"), grid=True),
-            ),
-            y2="y2:Q",
-            fillOpacity=alt.FillOpacity(
-                "strength:Q", scale=alt.Scale(range=[0.08, 1]), legend=None
-            ),
-            tooltip=tips(
-                p=f"{wording.in_unit('predicted from')}|{AMOUNT}",
-                y=f"{wording.in_unit('actual from')}|{AMOUNT}",
-                n="examples|,",
-            ),
-        )
-    )
-    diagonal = (
-        chart([{"p": low, "y": low}, {"p": high, "y": high}])
-        .mark_line(color=INK, strokeWidth=1.5, strokeDash=[5, 4], clip=True)
-        .encode(x="p:Q", y="y:Q")
+    squares = chart(
+        rows,
+        x=alt.X("p:Q", scale=scale, axis=number_axis(wording.in_unit(f"predicted {wording.noun}"))),
+        x2="p2:Q",
+        y=alt.Y(
+            "y:Q",
+            scale=scale,
+            axis=number_axis(wording.in_unit(f"actual {wording.noun}"), grid=True),
+        ),
+        y2="y2:Q",
+        fillOpacity=alt.FillOpacity("strength:Q", scale=alt.Scale(range=[0.08, 1]), legend=None),
+        tooltip=tips(
+            p=f"{wording.in_unit('predicted from')}|{AMOUNT}",
+            y=f"{wording.in_unit('actual from')}|{AMOUNT}",
+            n="examples|,",
+        ),
+    ).mark_rect(color=ACCENT, stroke=SURFACE, strokeWidth=0.5)
+    diagonal = chart([{"p": low, "y": low}, {"p": high, "y": high}], x="p:Q", y="y:Q").mark_line(
+        color=INK, strokeWidth=1.5, strokeDash=[5, 4], clip=True
     )
     return figure(
         "chart-heat",
@@ -149,21 +138,18 @@ def coverage(found: Coverage, wording: Wording) -> Figure:
         for level in levels
     ]
     axis = number_axis("examples whose interval holds, in percent", grid=True)
-    points = (
-        chart(rows)
-        .mark_point(size=70, filled=True, opacity=1)
-        .encode(
-            x=alt.X("held:Q", scale=alt.Scale(zero=False, padding=12), axis=axis),
-            y=names(rows),
-            tooltip=tips(
-                name="slice",
-                held="percent within|.1f",
-                width=f"{wording.in_unit('mean width')}|{AMOUNT}",
-                examples="examples|,",
-            ),
-            **series("of", key),
-        )
-    )
+    points = chart(
+        rows,
+        x=alt.X("held:Q", scale=alt.Scale(zero=False, padding=12), axis=axis),
+        y=names(rows),
+        tooltip=tips(
+            name="slice",
+            held="percent within|.1f",
+            width=f"{wording.in_unit('mean width')}|{AMOUNT}",
+            examples="examples|,",
+        ),
+        **series("of", key),
+    ).mark_point(size=70, filled=True, opacity=1)
     return figure(
         "chart-coverage",
         "How many intervals hold, by slice",

@@ -47,19 +47,16 @@ def weekly_error(
     x = alt.X("week:T", scale=alt.Scale(padding=20), axis=_DAY)
     look = series("kind", kinds)
     axis = number_axis(title, ticks=5, grid=True)
-    points = (
-        chart(rows)
-        .mark_point(size=70, strokeWidth=2, opacity=1)
-        .encode(
-            x=x,
-            y=alt.Y("rmse:Q", scale=alt.Scale(zero=False), axis=axis),
-            tooltip=tips(
-                **{"week": "week of", "kind": "how", "rmse": f"{title}|,.4~r", "rows": "rows|,"},
-                **{"low": "from|,.4~r", "high": "to|,.4~r"},
-            ),
-            **look,
-        )
-    )
+    points = chart(
+        rows,
+        x=x,
+        y=alt.Y("rmse:Q", scale=alt.Scale(zero=False), axis=axis),
+        tooltip=tips(
+            **{"week": "week of", "kind": "how", "rmse": f"{title}|,.4~r", "rows": "rows|,"},
+            **{"low": "from|,.4~r", "high": "to|,.4~r"},
+        ),
+        **look,
+    ).mark_point(size=70, strokeWidth=2, opacity=1)
     intervals = chart(rows).mark_rule(strokeWidth=2, opacity=0.6)
     return figure(
         "chart-served-error",
@@ -89,16 +86,13 @@ def requests(watched: Watched) -> Figure:
     rows = [
         {"day": str(p.day), "rows": p.rows, "version": f"version {p.version}"} for p in watched.days
     ]
-    points = (
-        chart(rows)
-        .mark_line(point=alt.OverlayMarkDef(size=40, filled=True), strokeWidth=2)
-        .encode(
-            x=_BY_DAY,
-            y=alt.Y("rows:Q", axis=number_axis("rows", "~s", ticks=4, grid=True)),
-            tooltip=tips(day="day", version="answered by", rows="rows|,"),
-            **series("version", versions, dashed=True),
-        )
-    )
+    points = chart(
+        rows,
+        x=_BY_DAY,
+        y=alt.Y("rows:Q", axis=number_axis("rows", "~s", ticks=4, grid=True)),
+        tooltip=tips(day="day", version="answered by", rows="rows|,"),
+        **series("version", versions, dashed=True),
+    ).mark_line(point=alt.OverlayMarkDef(size=40, filled=True), strokeWidth=2)
     return figure(
         "chart-served-rows",
         "Rows asked by day",
@@ -156,20 +150,17 @@ def largest(watched: Watched) -> Figure | None:
         return None
     kinds = _present(_KINDS.values(), rows)
     reach = max([1.0, *finite(row["of"] for row in rows)])
-    points = (
-        chart(rows)
-        .mark_line(point=alt.OverlayMarkDef(size=45, filled=True), strokeWidth=2)
-        .encode(
-            x=_BY_DAY,
-            y=alt.Y(
-                "of:Q",
-                scale=alt.Scale(domain=[0, reach * 1.1], nice=False),
-                axis=number_axis("share of what is allowed", "%", ticks=5, grid=True),
-            ),
-            tooltip=tips(day="day", kind="from", feature="column", of="of what is allowed|.0%"),
-            **series("kind", kinds, dashed=True),
-        )
-    )
+    points = chart(
+        rows,
+        x=_BY_DAY,
+        y=alt.Y(
+            "of:Q",
+            scale=alt.Scale(domain=[0, reach * 1.1], nice=False),
+            axis=number_axis("share of what is allowed", "%", ticks=5, grid=True),
+        ),
+        tooltip=tips(day="day", kind="from", feature="column", of="of what is allowed|.0%"),
+        **series("kind", kinds, dashed=True),
+    ).mark_line(point=alt.OverlayMarkDef(size=45, filled=True), strokeWidth=2)
     return figure(
         "chart-served-days",
         "The largest distance of each day",

@@ -65,25 +65,22 @@ def references(run: Slice, others: Sequence[Reference], wording: Wording) -> Fig
         }
         for title, r in zip(titles, (own, *others), strict=True)
     ]
-    points = (
-        chart(rows)
-        .mark_point(size=90, filled=True, opacity=1)
-        .encode(
-            x=alt.X(
-                "rmse:Q",
-                scale=alt.Scale(zero=False, padding=20),
-                axis=number_axis(wording.in_unit("RMSE")),
-            ),
-            y=names(rows),
-            tooltip=tips(
-                name="model",
-                rmse=f"{wording.in_unit('RMSE')}|{AMOUNT}",
-                where="measured",
-                source="source",
-            ),
-            **series("where", where),
-        )
-    )
+    points = chart(
+        rows,
+        x=alt.X(
+            "rmse:Q",
+            scale=alt.Scale(zero=False, padding=20),
+            axis=number_axis(wording.in_unit("RMSE")),
+        ),
+        y=names(rows),
+        tooltip=tips(
+            name="model",
+            rmse=f"{wording.in_unit('RMSE')}|{AMOUNT}",
+            where="measured",
+            source="source",
+        ),
+        **series("where", where),
+    ).mark_point(size=90, filled=True, opacity=1)
     return figure(
         "chart-references",
         "This model and what it must beat",
@@ -106,11 +103,9 @@ def rmse(slices: Sequence[Slice], bounds: Bounds | None, wording: Wording) -> Fi
         scale=alt.Scale(domain=[0, max(reach, default=1) * _ROOM], nice=False),
         axis=number_axis(wording.in_unit("RMSE")),
     )
-    before = (
-        chart([row for row in rows if row["baseline"] is not None])
-        .mark_tick(color=INK, thickness=2, height=9)
-        .encode(x="baseline:Q", y=names(rows))
-    )
+    before = chart(
+        [row for row in rows if row["baseline"] is not None], x="baseline:Q", y=names(rows)
+    ).mark_tick(color=INK, thickness=2, height=9)
     return figure(
         "chart-slices-rmse",
         "RMSE by slice",
@@ -151,9 +146,7 @@ def change(slices: Sequence[Slice], bounds: Bounds | None, wording: Wording) -> 
 
 
 def compared(
-    pairs: Sequence[tuple[str, Slice | None, Slice | None]],
-    runs: tuple[str, str],
-    wording: Wording,
+    pairs: Sequence[tuple[str, Slice | None, Slice | None]], runs: tuple[str, str], wording: Wording
 ) -> Figure:
     """RMSE by slice in two runs: each slice's name, and what it is in both."""
     error = wording.in_unit("RMSE")
@@ -163,16 +156,13 @@ def compared(
         for run, of in zip(runs, both, strict=True)
         if of is not None
     ]
-    points = (
-        chart(rows)
-        .mark_point(size=80, strokeWidth=2, opacity=1)
-        .encode(
-            x=alt.X("value:Q", axis=number_axis(error)),
-            y=names(rows),
-            tooltip=tips(name="slice", run="run", value=f"{error}|{AMOUNT}", examples="examples|,"),
-            **series("run", runs),
-        )
-    )
+    points = chart(
+        rows,
+        x=alt.X("value:Q", axis=number_axis(error)),
+        y=names(rows),
+        tooltip=tips(name="slice", run="run", value=f"{error}|{AMOUNT}", examples="examples|,"),
+        **series("run", runs),
+    ).mark_point(size=80, strokeWidth=2, opacity=1)
     return figure(
         "chart-compared",
         "RMSE by slice in both runs",
@@ -223,34 +213,27 @@ def _layers(
         examples="examples|,",
         kind="gate",
     )
-    ranges = (
-        chart([row for row in rows if row["low"] is not None])
-        .mark_rule(color=MUTED, strokeWidth=2, clip=True)
-        .encode(x="low:Q", x2="high:Q", y=names(rows))
-    )
-    points = (
-        chart(rows)
-        .mark_point(size=80, opacity=1, strokeWidth=2, clip=True)
-        .encode(
-            x=x,
-            y=names(rows),
-            tooltip=tooltip,
-            stroke=alt.value(ACCENT),
-            fill=alt.Fill(
-                "kind:N",
-                scale=alt.Scale(domain=list(_KINDS), range=[ACCENT, SURFACE, SURFACE]),
-                legend=alt.Legend(title=None),
-            ),
-            shape=alt.Shape(
-                "kind:N",
-                scale=alt.Scale(domain=list(_KINDS), range=["circle", "square", "triangle-up"]),
-                legend=alt.Legend(title=None),
-            ),
-        )
-    )
-    ticks = (
-        chart([row for row in rows if row["bound"] is not None])
-        .mark_tick(color=BAD, thickness=3, height=22)
-        .encode(x="bound:Q", y=names(rows))
-    )
+    ranges = chart(
+        [row for row in rows if row["low"] is not None], x="low:Q", x2="high:Q", y=names(rows)
+    ).mark_rule(color=MUTED, strokeWidth=2, clip=True)
+    points = chart(
+        rows,
+        x=x,
+        y=names(rows),
+        tooltip=tooltip,
+        stroke=alt.value(ACCENT),
+        fill=alt.Fill(
+            "kind:N",
+            scale=alt.Scale(domain=list(_KINDS), range=[ACCENT, SURFACE, SURFACE]),
+            legend=alt.Legend(title=None),
+        ),
+        shape=alt.Shape(
+            "kind:N",
+            scale=alt.Scale(domain=list(_KINDS), range=["circle", "square", "triangle-up"]),
+            legend=alt.Legend(title=None),
+        ),
+    ).mark_point(size=80, opacity=1, strokeWidth=2, clip=True)
+    ticks = chart(
+        [row for row in rows if row["bound"] is not None], x="bound:Q", y=names(rows)
+    ).mark_tick(color=BAD, thickness=3, height=22)
     return [ranges, ticks, points]

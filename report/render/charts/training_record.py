@@ -92,16 +92,13 @@ def crosses(uses: Sequence[CrossUse], wording: Wording) -> Figure:
         for kind, key in zip(kinds, ("colliding", "used"), strict=True)
     ]
     share = alt.X("share:Q", scale=alt.Scale(domainMin=0), axis=number_axis("share", "%", ticks=5))
-    dots = (
-        chart(points)
-        .mark_point(filled=True, size=80, opacity=1)
-        .encode(
-            x=share,
-            y=names(rows),
-            tooltip=tips(name="cross", kind="what", share="share|.1%"),
-            **series("kind", kinds),
-        )
-    )
+    dots = chart(
+        points,
+        x=share,
+        y=names(rows),
+        tooltip=tips(name="cross", kind="what", share="share|.1%"),
+        **series("kind", kinds),
+    ).mark_point(filled=True, size=80, opacity=1)
     chance = chart(rows).mark_tick(color=INK, thickness=2, height=18)
     return figure(
         "chart-crosses",
@@ -145,13 +142,9 @@ def _curve(
         [
             *_resumed(history),
             best.mark_rule(color=BAD, strokeWidth=1.5).encode(x="step:Q"),
-            best.mark_text(
-                color=INK,
-                align=align,
-                dx=dx,
-                fontSize=12,
-                baseline="top",
-            ).encode(x="step:Q", y=alt.value(2), text="text:N"),
+            best.mark_text(color=INK, align=align, dx=dx, fontSize=12, baseline="top").encode(
+                x="step:Q", y=alt.value(2), text="text:N"
+            ),
             lines,
             dots,
         ],

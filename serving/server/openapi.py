@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from models.declaration import Category, Feature
@@ -17,19 +18,19 @@ def description(settings: ServerSettings) -> Json:
     """The description, as JSON."""
     name = settings.model_name
     rows = _array(_ref("Instance")) | {"minItems": 1, "maxItems": settings.max_rows}
-    prediction = {"type": "number", "description": _label()}
+    prediction = {"type": "number", "description": _in_unit(LABEL.help, LABEL.unit)}
     return {
         "openapi": "3.1.0",
         "info": {
             "title": name,
             "version": "1",
-            "description": f"Predicts {LABEL.help}{f', in {LABEL.unit}' if LABEL.unit else ''}.",
+            "description": f"Predicts {_in_unit(LABEL.help, LABEL.unit)}.",
         },
         "paths": _paths(name, settings),
         "components": {
             "schemas": {
-                "Instance": _instance(),
-                "Columns": _columns(),
+                "Instance": _features() | {"examples": [dict(EXAMPLE_REQUEST)]},
+                "Columns": _features(_array),
                 "Prediction": prediction,
                 "Rows": _object({"instances": rows, "signature_name": {"type": "string"}}, 1),
                 "Inputs": _object(
@@ -51,72 +52,52 @@ def description(settings: ServerSettings) -> Json:
 
 
 def _paths(name: str, settings: ServerSettings) -> Json:
-    version = {
-        "name": "version",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 0},
-    }
-    label = {"name": "label", "in": "path", "required": True, "schema": {"type": "string"}}
     predict = _call(
         {"oneOf": [_ref("Rows"), _ref("Inputs")]},
         {"oneOf": [_ref("Predictions"), _ref("Outputs")]},
         "Predict, as TensorFlow Serving does",
     )
     infer = _call(_ref("InferenceRequest"), {"type": "object"}, "Infer, in Open Inference's way")
+    as_container = _call(
+        _ref("VertexRows"), _ref("VertexPredictions"), "Predict, as a container of Vertex AI"
+    )
     paths = {
         "/v2/health/live": {"get": _look("Whether the server runs")},
         "/v2/health/ready": {"get": _look("Whether the server is ready", 503)},
         "/metrics": {"get": _look("Figures for Prometheus", content="text/plain")},
         settings.health_route: {"get": _look("Whether the container is ready", 503)},
-        settings.predict_route: {
-            "post": _call(
-                _ref("VertexRows"),
-                _ref("VertexPredictions"),
-                "Predict, as a container of Vertex AI",
-            )
-        },
+        settings.predict_route: {"post": as_container},
     }
-    model = f"/v1/models/{name}"
-    for place, parameters in (("", []), ("/versions/{version}", [version])):
-        paths |= {
-            f"/v2/models/{name}{place}": {
-                "get": _look("Inputs and outputs", 400, 404, 503),
-                **_of(parameters),
-            },
-            f"/v2/models/{name}{place}/ready": {
-                "get": _look("Whether the model is ready", 400, 404, 503),
-                **_of(parameters),
-            },
-            f"/v2/models/{name}{place}/infer": {"post": infer, **_of(parameters)},
-        }
+    refused = (400, 404, 503)
     for place, parameters in (
         ("", []),
-        ("/versions/{version}", [version]),
-        ("/labels/{label}", [label]),
+        ("/versions/{version}", [_parameter("version", {"type": "integer", "minimum": 0})]),
+        ("/labels/{label}", [_parameter("label", {"type": "string"})]),
     ):
-        paths |= {
-            f"{model}{place}": {
-                "get": _look("Versions and their state", 400, 404, 503),
-                **_of(parameters),
-            },
-            f"{model}{place}/metadata": {
-                "get": _look("Signatures", 400, 404, 503),
-                **_of(parameters),
-            },
-            f"{model}{place}:predict": {"post": predict, **_of(parameters)},
+        v1, v2 = f"/v1/models/{name}{place}", f"/v2/models/{name}{place}"
+        calls = {
+            ("get", v1): _look("Versions and their state", *refused),
+            ("get", f"{v1}/metadata"): _look("Signatures", *refused),
+            ("post", f"{v1}:predict"): predict,
         }
+        if "label" not in place:  # Which the Open Inference Protocol does not know.
+            calls |= {
+                ("get", v2): _look("Inputs and outputs", *refused),
+                ("get", f"{v2}/ready"): _look("Whether the model is ready", *refused),
+                ("post", f"{v2}/infer"): infer,
+            }
+        for (method, path), call in calls.items():
+            paths[path] = {method: call, "parameters": parameters}
     return paths
 
 
-def _instance() -> Json:
-    schema = _object({f.name: _value(f) for f in FEATURES})
-    schema["required"] = [f.name for f in FEATURES if f.required]
-    return schema | {"examples": [dict(EXAMPLE_REQUEST)]}
+def _parameter(name: str, schema: Json) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _columns() -> Json:
-    schema = _object({f.name: _array(_value(f)) for f in FEATURES})
+def _features(of_values: Callable[[Json], Json] = lambda value: value) -> Json:
+    """An object with a field for each feature; those that may be unknown may be left out."""
+    schema = _object({f.name: of_values(_value(f)) for f in FEATURES})
     return schema | {"required": [f.name for f in FEATURES if f.required]}
 
 
@@ -128,7 +109,7 @@ def _value(feature: Feature) -> Json:
         return {"title": feature.title, "description": feature.help, "enum": words}
     return {
         "title": feature.title,
-        "description": f"{feature.help}{f', in {feature.unit}' if feature.unit else ''}",
+        "description": _in_unit(feature.help, feature.unit),
         "type": "number" if feature.required else ["number", "null"],
         "minimum": feature.minimum,
         "maximum": feature.maximum,
@@ -214,10 +195,6 @@ def _look(summary: str, *refused: int, content: str = "application/json") -> Jso
     }
 
 
-def _of(parameters: list[Json]) -> Json:
-    return {"parameters": parameters} if parameters else {}
-
-
 def _response(what: str, schema: Json) -> Json:
     return {"description": what, "content": {"application/json": {"schema": schema}}}
 
@@ -236,5 +213,5 @@ def _ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _label() -> str:
-    return LABEL.help + (f", in {LABEL.unit}" if LABEL.unit else "")
+def _in_unit(text: str, unit: str) -> str:
+    return text + (f", in {unit}" if unit else "")

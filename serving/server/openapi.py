@@ -61,7 +61,7 @@ def _paths(name: str, settings: ServerSettings) -> Json:
     as_container = _call(
         _ref("VertexRows"), _ref("VertexPredictions"), "Predict, as a container of Vertex AI"
     )
-    paths = {
+    paths: Json = {
         "/v2/health/live": {"get": _look("Whether the server runs")},
         "/v2/health/ready": {"get": _look("Whether the server is ready", 503)},
         "/metrics": {"get": _look("Figures for Prometheus", content="text/plain")},

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import UserError
 from models.declaration import Category, Feature
 from models.features import FEATURES
 from models.request import RequestError, check_value, contradictions, unknown_field
 
 Columns = Mapping[str, np.ndarray]
 """Values by name, each of shape [rows]."""
+
+_Wrong = list[tuple[int, RequestError]]
+"""What is wrong with a request, by row: collected, so that the answer names all of it."""
 
 _NAMES = frozenset(feature.name for feature in FEATURES)
 _MOST_NAMED = 20
@@ -36,20 +38,16 @@ def from_rows(rows: Sequence[Any]) -> Columns:
     Raises:
         RequestError: If a row is no mapping or a value is not as declared; it names every one.
     """
-    wrong = _Wrong(of_many=len(rows) > 1)
+    wrong: _Wrong = []
     for index, row in enumerate(rows):
         if not isinstance(row, dict):
-            wrong.add(
-                index,
-                RequestError(
-                    "It is no object.", f"Give the fields by name: {', '.join(sorted(_NAMES))}."
-                ),
-            )
+            cure = f"Give the fields by name: {', '.join(sorted(_NAMES))}."
+            wrong.append((index, RequestError("It is no object.", cure)))
         elif not row.keys() <= _NAMES:
             for name in sorted(row.keys() - _NAMES):
-                wrong.add(index, unknown_field(name))
-    wrong.raise_any()
-    return _checked({f.name: [row.get(f.name) for row in rows] for f in FEATURES}, wrong)
+                wrong.append((index, unknown_field(name)))
+    _refuse(wrong, len(rows))
+    return _checked({f.name: [row.get(f.name) for row in rows] for f in FEATURES}, len(rows))
 
 
 def from_columns(columns: Mapping[str, Any]) -> Columns:
@@ -78,8 +76,7 @@ def from_columns(columns: Mapping[str, Any]) -> Columns:
             "Give a value for each row.",
         )
     (count,) = set(lengths.values())
-    full = {f.name: columns.get(f.name, [None] * count) for f in FEATURES}
-    return _checked(full, _Wrong(of_many=count > 1))
+    return _checked({f.name: columns.get(f.name, [None] * count) for f in FEATURES}, count)
 
 
 def row_count(columns: Columns) -> int:
@@ -87,17 +84,16 @@ def row_count(columns: Columns) -> int:
     return len(next(iter(columns.values())))
 
 
-def _checked(columns: Mapping[str, list[Any]], wrong: _Wrong) -> Columns:
+def _checked(columns: Mapping[str, list[Any]], rows: int) -> Columns:
     checked = {}
+    wrong: _Wrong = []
     for feature in FEATURES:
         values = columns[feature.name]
         if not _as_declared(feature, values):
             values = list(_spelled_out(feature, values, wrong))
         checked[feature.name] = values
-    wrong.raise_any()
-    for index, error in contradictions(checked):
-        wrong.add(index, error)
-    wrong.raise_any()
+    _refuse(wrong, rows)
+    _refuse(list(contradictions(checked)), rows)
     return {feature.name: as_fed(feature, checked[feature.name]) for feature in FEATURES}
 
 
@@ -117,7 +113,7 @@ def _spelled_out(feature: Feature, values: list[Any], wrong: _Wrong) -> Iterator
         try:
             yield check_value(feature, value)
         except RequestError as error:
-            wrong.add(index, error)
+            wrong.append((index, error))
 
 
 def as_fed(feature: Feature, values: list[Any]) -> np.ndarray:
@@ -127,24 +123,13 @@ def as_fed(feature: Feature, values: list[Any]) -> np.ndarray:
     return np.array(values, dtype=np.float32)
 
 
-class _Wrong:
-    """What is wrong with a request, collected so that the answer names all of it."""
-
-    def __init__(self, of_many: bool) -> None:
-        self._errors: list[tuple[int, UserError]] = []
-        self._of_many = of_many
-
-    def add(self, row: int, error: UserError) -> None:
-        self._errors.append((row, error))
-
-    def raise_any(self) -> None:
-        if not self._errors:
-            return
-        self._errors.sort(key=lambda pair: pair[0])
-        said = [self._said(row, error) for row, error in self._errors[:_MOST_NAMED]]
-        more = len(self._errors) - len(said)
-        also = f" {more} more values are wrong." if more else ""
-        raise RequestError(" ".join(said) + also, "Nothing was predicted.")
-
-    def _said(self, row: int, error: UserError) -> str:
-        return f"Row {row}: {error}" if self._of_many else str(error)
+def _refuse(wrong: _Wrong, rows: int) -> None:
+    """Refuses a request of so many rows, if anything is wrong with it, and names all that is."""
+    if not wrong:
+        return
+    wrong.sort(key=lambda pair: pair[0])
+    named = wrong[:_MOST_NAMED]
+    said = [f"Row {row}: {error}" if rows > 1 else str(error) for row, error in named]
+    more = len(wrong) - len(named)
+    also = f" {more} more values are wrong." if more else ""
+    raise RequestError(" ".join(said) + also, "Nothing was predicted.")

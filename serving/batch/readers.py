@@ -40,13 +40,7 @@ def read_blocks(file: str) -> Read:
         UserError: If no row of it can be.
     """
     with _opened(file) as stream:
-        try:
-            yield from _READERS[kind_of(file)](file, stream)
-        # Of Arrow's own errors, some are Python's.
-        except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
-            raise UserError(
-                f"{file} can't be read: {str(error).splitlines()[0]}", "Export or copy it again."
-            ) from error
+        yield from _READERS[kind_of(file)](file, stream)
 
 
 def kind_of(file: str) -> str:
@@ -75,13 +69,10 @@ def check_columns(file: str) -> None:
     if kind == ".jsonl":
         return  # Each line names its own.
     with _opened(file) as stream:
-        try:
-            if kind == ".parquet":
-                names = pq.read_schema(stream).names
-            else:
-                names = next(csv.reader(_text(stream)), [])
-        except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error) as error:
-            raise UserError(f"{file} can't be read: {error}", "Export or copy it again.") from error
+        if kind == ".parquet":
+            names = pq.read_schema(stream).names
+        else:
+            names = next(csv.reader(_text(stream)), [])
     lacking = [f.name for f in FEATURES if f.required and f.name not in names]
     if lacking:
         raise UserError(
@@ -92,13 +83,17 @@ def check_columns(file: str) -> None:
 
 @contextlib.contextmanager
 def _opened(file: str) -> Iterator[BinaryIO]:
+    """The content of a file, unzipped; what goes wrong as it is read is told with its name."""
     # Beam's own way to decompress has no lines.
     with FileSystems.open(file, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
-        if file.lower().endswith(".gz"):
-            with gzip.GzipFile(fileobj=stream) as text:
-                yield cast(BinaryIO, text)
-        else:
-            yield stream
+        zipped = file.lower().endswith(".gz")
+        try:
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if zipped else stream
+        # Of Arrow's own errors, some are Python's.
+        except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error) as error:
+            raise UserError(
+                f"{file} can't be read: {str(error).splitlines()[0]}", "Export or copy it again."
+            ) from error
 
 
 def _parquet(file: str, stream: BinaryIO) -> Read:

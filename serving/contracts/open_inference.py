@@ -31,10 +31,6 @@ VERSION = "1"
 
 _REQUEST_KEYS = {"id", "parameters", "inputs", "outputs"}
 _INPUT_KEYS = {"name", "shape", "datatype", "parameters", "data"}
-_NUMBERS = {
-    *("UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"),
-    *("FP16", "FP32", "FP64"),
-}
 _DATATYPES = {
     **{"string": "BYTES", "bool": "BOOL", "float16": "FP16", "float32": "FP32", "float64": "FP64"},
     **{name: name.upper() for name in ("int8", "int16", "int32", "int64")},
@@ -161,7 +157,7 @@ def _column(tensor: Mapping[str, Any]) -> tuple[str, list]:
     if not isinstance(name, str):
         raise RequestError("An input has no name.", "Name the feature it holds.")
     datatype = tensor.get("datatype")
-    if datatype not in {*_NUMBERS, "BYTES", "BOOL"}:
+    if datatype not in _DATATYPES.values():
         raise RequestError(
             f"The datatype of {name} is {datatype!r}.", "Give BYTES for words, FP32 for numbers."
         )

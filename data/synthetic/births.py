@@ -100,15 +100,10 @@ def _pick(rng: np.random.Generator, shares: Floats, *group: Integers) -> Integer
     """
     table = shares.reshape(-1, shares.shape[-1])
     flat = np.ravel_multi_index(group, shares.shape[:-1])
-    line = _cumulative(table) + np.arange(len(table))[:, None]
+    sums = table.cumsum(axis=1)
+    line = sums / sums[:, -1:] + np.arange(len(table))[:, None]
     found = np.searchsorted(line.ravel(), flat + rng.random(len(flat)), side="right")
     return (found - flat * table.shape[1]).clip(0, table.shape[1] - 1)
-
-
-def _cumulative(probabilities: Floats) -> Floats:
-    """Returns cumulative probabilities along the last axis, scaled to end at exactly 1."""
-    sums = probabilities.cumsum(axis=-1)
-    return sums / sums[..., -1:]
 
 
 def pick_one(rng: np.random.Generator, rows: int, shares: Floats) -> Integers:

@@ -80,24 +80,20 @@ def check(file: Path, *, write: bool = True) -> None:
         raise UserError(
             f"The disk of {file} is full.", "Make room; the next run continues with what is done."
         )
-    if journal.exists() and "malformed" not in found and "not a database" not in found:
+    damaged = "malformed" in found or "not a database" in found
+    if journal.exists() and not damaged:
         raise UserError(
             f"A run was killed as it changed {file}, and what it had begun can't be undone here "
             f"({found}).",
             f"Make the file and its folder writable, and run local_runner.py once, {_ELSEWHERE}.",
         )
-    if "malformed" in found or "not a database" in found or not isinstance(found, str):
-        raise _damaged(file, found)
-    if any(words in found for words in ("unable to open", "disk I/O", "readonly")):
+    unread = any(words in found for words in ("unable to open", "disk I/O", "readonly"))
+    if unread and not damaged:
         raise UserError(
             f"{file} can't be opened ({found}).",
             f"Look at its disk and at the permissions of its folder, {_ELSEWHERE}.",
         )
-    raise _damaged(file, found)
-
-
-def _damaged(file: Path, found: str) -> UserError:
-    return UserError(
+    raise UserError(
         f"{file} is damaged ({found.splitlines()[0]}).",
         f"Put back a copy if you have one; else move that file away, {_ELSEWHERE}. Pushed models "
         "are untouched; what earlier runs made is then set aside, and made anew.",

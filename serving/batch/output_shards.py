@@ -94,12 +94,13 @@ def commit(
                 stream.write(some.read())
     kind = ".parquet" if is_parquet(output) else kind_of(output)
     whole = FileSystems.join(staging, "whole")
-    with FileSystems.create(whole) as stream, contextlib.ExitStack() as stack:
-        compressed = output.lower().endswith(".gz")
-        file = (
-            stack.enter_context(gzip.GzipFile(fileobj=stream, mode="wb")) if compressed else stream
+    zipped = output.lower().endswith(".gz")
+    with FileSystems.create(whole) as stream:
+        text = (
+            gzip.GzipFile(fileobj=stream, mode="wb") if zipped else contextlib.nullcontext(stream)
         )
-        _WRITERS[kind](cast(BinaryIO, file), found[ANSWERS])
+        with text as file:
+            _WRITERS[kind](cast(BinaryIO, file), found[ANSWERS])
     records = FileSystems.join(staging, "records")
     if log and found[ANSWERS]:
         write_records(log, map(_read, shards(staging, LOGGED)), records)

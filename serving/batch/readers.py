@@ -105,10 +105,22 @@ def _parquet(file: str, stream: BinaryIO) -> Read:
 
 
 def _csv(file: str, stream: BinaryIO) -> Read:
-    lines = _Recorder(_text(stream))
-    reader = csv.reader(lines, strict=True)
+    seen: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for line in _text(stream):
+            seen.append(line)
+            yield line
+
+    def taken() -> str:
+        """The lines since it was last asked, without the last line's end."""
+        text = "".join(seen).rstrip("\r\n")
+        seen.clear()
+        return text
+
+    reader = csv.reader(lines(), strict=True)
     names = next(reader, [])
-    lines.taken()
+    taken()
     read = _Gathered(file, names)
     while True:
         try:
@@ -116,9 +128,9 @@ def _csv(file: str, stream: BinaryIO) -> Read:
         except StopIteration:
             break
         except csv.Error as error:
-            yield read.dead_letter(f"It is no CSV ({error}).", lines.taken())
+            yield read.dead_letter(f"It is no CSV ({error}).", taken())
             continue
-        text = lines.taken()
+        text = taken()
         if not cells:
             continue  # An empty line.
         if len(cells) != len(names):
@@ -177,28 +189,6 @@ def _is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-class _Recorder:
-    """Lines of a file; remembers those that were taken for a row."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
-        self._seen: list[str] = []
-
-    def __iter__(self) -> _Recorder:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self._seen.append(line)
-        return line
-
-    def taken(self) -> str:
-        """The lines since it was last asked, without the last line's end."""
-        text = "".join(self._seen).rstrip("\r\n")
-        self._seen.clear()
-        return text
 
 
 class _Gathered:

@@ -170,7 +170,7 @@ def _column(tensor: Mapping[str, Any]) -> tuple[str, list]:
             f"The shape of {name} is {tensor.get('shape')!s:.100}, and it has {len(data)} values.",
             f"Give {allowed[0]}.",
         )
-    kinds = {"BYTES": (str, dict), "BOOL": (bool,)}.get(datatype, (int, float))
+    kinds = {"BYTES": (str, dict), "BOOL": (bool,)}.get(str(datatype), (int, float))
     for index, item in enumerate(data):
         if item is not None and type(item) not in kinds:
             raise RequestError(

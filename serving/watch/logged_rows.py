@@ -77,11 +77,8 @@ class LoggedRows:
 
     def weeks(self) -> np.ndarray:
         """The Monday of each row's day, as words, `[rows]`."""
-        # The first day of time was a Thursday.
-        mondays = self.days - ((self.days.astype(np.int64) + 3) % 7).astype("timedelta64[D]")
-        found, places = np.unique(mondays, return_inverse=True)
-        names = np.array([monday.item().isoformat().encode() for monday in found], object)
-        return names[places.reshape(-1)]
+        mondays = np.busday_offset(self.days, 0, roll="backward", weekmask="Mon")
+        return np.datetime_as_string(mondays).astype("S").astype(object)
 
 
 def _column(values: pa.ChunkedArray, feature: Feature) -> np.ndarray:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Sequence
 
 from common.environment import IMAGE, set_environment
+from common.imports import load_less, without_garbage_collection
 
 ENVIRONMENT = "environment"
 """Name of the property with the environment of a run."""
@@ -35,15 +36,18 @@ def main(arguments: Sequence[str]) -> None:
         _give_up_after(ours.task_timeout)
 
     set_environment(IMAGE)  # Before TensorFlow loads; a base image of another kind may lack it.
-    from absl import app
-    from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
+    load_less()
+    with without_garbage_collection():
+        from absl import app
+        from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
+
+        register_artifacts()
 
     def run(parsed: tuple[argparse.Namespace, list[str]]) -> None:
         kubeflow_v2_run_executor.main(parsed)
         if ours.environment:
             mark_outputs(parsed[0].json_serialized_invocation_args, ours.environment)
 
-    register_artifacts()
     app.run(
         run,
         argv=[sys.argv[0], *theirs],

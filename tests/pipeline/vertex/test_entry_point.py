@@ -43,9 +43,12 @@ def test_accepted_statistics_are_found_by_the_next_run_of_the_environment_alone(
     (statistics / "Split-train" / "FeatureStats.pb").write_bytes(b"statistics")
     names = '["train"]'
     inputs = {"statistics": (statistics, {"split_names": names})}
-    program = command(job, "AcceptedStatistics", made, inputs)
-    ended = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True, check=False)
+    python, *program = command(job, "AcceptedStatistics", made, inputs)
+    told = [python, "-X", "importtime", *program]
+    ended = subprocess.run(told, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+    assert re.search(r"\| +tfx\n", ended.stderr)
+    assert not re.search(r"\| +google.cloud.aiplatform\n", ended.stderr), "no task here needs it"
     copy = made / "accepted" / "Split-train" / "FeatureStats.pb"
     assert copy.read_bytes() == b"statistics"
     properties = dict(output_properties(made, "accepted"))

@@ -99,6 +99,7 @@ def test_all_rooms_of_the_package_and_no_more_get_into_the_image(tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.cloud
+@pytest.mark.image
 def test_what_is_installed_is_what_is_locked(image_python: Path, tmp_path: Path):
     listed = run(
         image_python,
@@ -111,12 +112,14 @@ def test_what_is_installed_is_what_is_locked(image_python: Path, tmp_path: Path)
     installed = {canonicalize_name(k): v for k, v in json.loads(listed.stdout).items()}
     assert installed.pop(canonicalize_name("tfx-pipeline"))
     assert len(installed) > 100
-    assert {name: locked().get(name) for name in installed} == installed
+    pinned = locked()
+    assert {name: pinned.get(name) for name in installed} == installed
     assert "pytest" not in installed
 
 
 @pytest.mark.slow
 @pytest.mark.cloud
+@pytest.mark.image
 def test_nothing_is_compiled_when_a_container_starts(image_python: Path):
     (packages,) = image_python.parents[1].glob("lib/python*/site-packages")
     for module in ("tfx/version.py", "models/task.py", "pipeline/pipeline.py"):
@@ -126,6 +129,7 @@ def test_nothing_is_compiled_when_a_container_starts(image_python: Path):
 
 @pytest.mark.slow
 @pytest.mark.cloud
+@pytest.mark.image
 @pytest.mark.parametrize("module", [ENTRY_POINT, "pipeline.vertex.entry_point"])
 def test_the_entry_points_of_tasks_work_in_it(image_python: Path, tmp_path: Path, module: str):
     ended = run(image_python, tmp_path, "-m", module)
@@ -136,6 +140,7 @@ def test_the_entry_points_of_tasks_work_in_it(image_python: Path, tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.cloud
+@pytest.mark.image
 def test_the_vertex_runner_works_in_it(image_python: Path, tmp_path: Path):
     ended = run(image_python, tmp_path, "-m", "vertex_runner", "--help")
     assert ended.returncode == 0, ended.stdout

@@ -124,12 +124,14 @@ def container(image_python: Path, tmp_path: Path) -> Container:
 
 @pytest.mark.slow
 @pytest.mark.cloud
+@pytest.mark.image
 def test_python_tells_its_version(container: Container):
     assert container.run("-V").stdout.startswith(f"Python {PYTHON}.")
 
 
 @pytest.mark.slow
 @pytest.mark.cloud
+@pytest.mark.image
 def test_pip_tells_that_beam_is_installed(container: Container):
     shown = container.run("-m", "pip", "show", "apache-beam")
     assert shown.returncode == 0, shown.stdout
@@ -138,6 +140,7 @@ def test_pip_tells_that_beam_is_installed(container: Container):
 
 @pytest.mark.slow
 @pytest.mark.cloud
+@pytest.mark.image
 def test_without_pip_beam_would_count_as_not_installed(container: Container, tmp_path: Path):
     workers = Workers.copied(container.environment, tmp_path)
     workers.uninstall("pip")
@@ -150,6 +153,7 @@ def test_without_pip_beam_would_count_as_not_installed(container: Container, tmp
 
 @pytest.mark.slow
 @pytest.mark.cloud
+@pytest.mark.image
 def test_pip_lists_what_a_worker_has(container: Container):
     listed = container.run("-m", "pip", "freeze")
     assert listed.returncode == 0, listed.stdout
@@ -202,6 +206,7 @@ def runner() -> Iterator[tuple[Runner, str]]:
 
 @pytest.mark.slow
 @pytest.mark.cloud
+@pytest.mark.image
 def test_a_worker_comes_for_work_and_answers(container: Container, runner: tuple[Runner, str]):
     service, address = runner
     ended = container.run(

@@ -26,6 +26,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import proto_utils
 from tfx_bsl.public import tfxio
 
+from common.lean_beam import lean_beam
 from models.declaration import UNKNOWN, Bounds
 from models.evaluation import eval_config
 from models.features import BANDS, LABEL, SLICES
@@ -179,16 +180,17 @@ def evaluate(example_files, tmp_path_factory) -> Callable[..., Verdict]:
         context = Executor.Context(
             beam_pipeline_args=BEAM, tmp_dir=str(folder / "tmp"), unique_id="1"
         )
-        Executor(context).Do(
-            inputs,
-            {"evaluation": [evaluation], "blessing": [blessing]},
-            {
-                "eval_config": proto_utils.proto_to_json(eval_config(bounds, code="")),
-                "module_path": "models.metrics",
-                "example_splits": "null",
-                "fairness_indicator_thresholds": "null",
-            },
-        )
+        with lean_beam():
+            Executor(context).Do(
+                inputs,
+                {"evaluation": [evaluation], "blessing": [blessing]},
+                {
+                    "eval_config": proto_utils.proto_to_json(eval_config(bounds, code="")),
+                    "module_path": "models.metrics",
+                    "example_splits": "null",
+                    "fairness_indicator_thresholds": "null",
+                },
+            )
         return Verdict(evaluation.uri, (folder / "blessing" / "BLESSED").exists())
 
     return run

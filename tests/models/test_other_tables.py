@@ -25,6 +25,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import proto_utils
 
+from common.lean_beam import lean_beam
 from data.warehouse import Warehouse
 from models import features as declared
 from models.declaration import (
@@ -261,16 +262,17 @@ def evaluated(learned: Learned) -> dict[tuple, int]:
         tmp_dir=str(learned.root / "tmp"),
         unique_id="1",
     )
-    Executor(context).Do(
-        {"examples": [examples], "model": [model], "schema": [schema]},
-        {"evaluation": [evaluation], "blessing": [blessing]},
-        {
-            "eval_config": proto_utils.proto_to_json(eval_config(bounds, code="")),
-            "module_path": "models.metrics",
-            "example_splits": '["eval"]',
-            "fairness_indicator_thresholds": "null",
-        },
-    )
+    with lean_beam():
+        Executor(context).Do(
+            {"examples": [examples], "model": [model], "schema": [schema]},
+            {"evaluation": [evaluation], "blessing": [blessing]},
+            {
+                "eval_config": proto_utils.proto_to_json(eval_config(bounds, code="")),
+                "module_path": "models.metrics",
+                "example_splits": '["eval"]',
+                "fairness_indicator_thresholds": "null",
+            },
+        )
     assert Path(blessing.uri, "BLESSED").exists()
     return {
         tuple((s.column, s.bytes_value.decode()) for s in record.slice_key.single_slice_keys): int(

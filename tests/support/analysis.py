@@ -12,6 +12,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import dataset_metadata
 from tfx_bsl.public import tfxio
 
+from common.lean_beam import lean_beam
 from models.transform import preprocessing_fn
 from pipeline.beam import RUNNER
 
@@ -21,6 +22,7 @@ def analyze(files: str, schema: schema_pb2.Schema, folder: Path) -> tft.TFTransf
     source = tfxio.TFExampleRecord(files, schema=schema, telemetry_descriptors=["test"])
     options = PipelineOptions([f"--runner={RUNNER}", "--direct_running_mode=in_memory"])
     with (
+        lean_beam(),
         beam.Pipeline(options=options) as pipeline,
         tft_beam.Context(temp_dir=str(folder / "temp")),
     ):

@@ -20,6 +20,7 @@ from tfx.orchestration import metadata
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 from common.errors import UserError
+from common.lean_beam import lean_beam
 from models.declaration import Label
 from models.features import LABEL
 from pipeline.beam import in_process
@@ -364,16 +365,16 @@ def run_pipeline(folder: Path, severity: str) -> None:
     connection = tfx.orchestration.metadata.sqlite_metadata_connection_config(
         str(folder / "metadata.db")
     )
-    tfx.orchestration.LocalDagRunner().run(
-        tfx.dsl.Pipeline(
-            pipeline_name="gated",
-            pipeline_root=str(folder / "root"),
-            components=[examples, previous, stats, inferred, agreed, anomalies, step, accepted],
-            enable_cache=True,
-            metadata_connection_config=connection,
-            beam_pipeline_args=[*in_process(ROOT / "setup.py")],
-        )
+    pipeline = tfx.dsl.Pipeline(
+        pipeline_name="gated",
+        pipeline_root=str(folder / "root"),
+        components=[examples, previous, stats, inferred, agreed, anomalies, step, accepted],
+        enable_cache=True,
+        metadata_connection_config=connection,
+        beam_pipeline_args=[*in_process(ROOT / "setup.py")],
     )
+    with lean_beam():
+        tfx.orchestration.LocalDagRunner().run(pipeline)
 
 
 def executions(folder: Path, state: int) -> list[str]:

@@ -23,7 +23,7 @@ from models.declaration import UNKNOWN
 from models.feature_kinds import categories, numbers
 from models.features import LABEL
 from models.names import PREDICTION, SERVING
-from report.collect.reference_models import references, train_references
+from report.collect.reference_models import numbered_words, references, train_references
 
 WORDS = [category.name for category in categories()]
 NUMBERS = [number.name for number in numbers()]
@@ -75,7 +75,8 @@ def compare_with_tree(version: Path, source: Path) -> Comparison:
     train, test = _split("train", source), _split("test", source)
     tree = references()["gradient-boosted tree"]
     with threadpool_limits(1):
-        predicted = tree.fit(train, train[LABEL.name]).predict(test)
+        tree.fit(numbered_words(train, train), train[LABEL.name])
+        predicted = tree.predict(numbered_words(test, train))
     label = test[LABEL.name].to_numpy()
     ours, theirs = ((label - p) ** 2 for p in (_predicted(version, test), predicted))
     rmse, other = np.sqrt(ours.mean()), np.sqrt(theirs.mean())

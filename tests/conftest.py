@@ -17,21 +17,38 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-class ByRoom(LoadScopeScheduling):
-    """Has tests that share fixtures run in one process: of a room, or end to end of a file.
+LONGEST_FIRST = (
+    *("tests/end_to_end/test_rehearsal.py", "tests/end_to_end/test_another_table.py"),
+    *("tests/cloud", "tests/models", "tests/end_to_end/test_local_run.py"),
+    *("tests/end_to_end/test_killed_run.py", "tests/pipeline", "tests/report", "tests/serving"),
+    *("tests/declared", "tests/end_to_end/test_bad_input.py"),
+)
+"""Groups of tests that take minutes; all others begin after them."""
 
-    Groups of xdist would say the same, but since pytest 9 its scheduler does not see them.
-    """
+
+def group(nodeid: str) -> str:
+    """Tests that share fixtures, and so run in one process: of a room, or of a file."""
+    path = PurePosixPath(nodeid.partition("::")[0])
+    by_file = path.parent.name in ("end_to_end", "bigquery")
+    return str(path) if by_file else "/".join(path.parts[:2])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Else a process would be alone with minutes of work when all others have ended."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(group(item.nodeid), len(places)))
+
+
+class ByGroup(LoadScopeScheduling):
+    """Hands out whole groups. Those of xdist would do, but since pytest 9 it does not see them."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path = PurePosixPath(nodeid.partition("::")[0])
-        by_file = path.parent.name == "end_to_end"
-        return str(path) if by_file else "/".join(path.parts[:2])
+        return group(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByRoom:
-    return ByRoom(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByGroup:
+    return ByGroup(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

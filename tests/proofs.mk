@@ -1,18 +1,24 @@
 # Slower proofs, benchmarks and the notebook, all about this project's own table.
-.PHONY: test-slow test-cloud test-attack test-bigquery test-stack test-tensorflow-serving bench notebook lock-bigquery soak
+.PHONY: test-all test-slow test-cloud test-attack test-bigquery test-stack test-tensorflow-serving bench notebook lock-bigquery soak
+
+ON_ALL_CORES := -n auto --dist loadscope --no-loadscope-reorder
+WITH_EMULATOR := BQEMULATOR_PYTHON=.venv-bigquery/bin/python
+
+test-all: $(INSTALLED) chromium .venv-bigquery/.installed ## All tests of test, test-slow, test-cloud and test-bigquery at once: sooner than one after the other
+	$(WITH_EMULATOR) $(PY) -m pytest $(ON_ALL_CORES) $(ARGS)
 
 test-slow: $(INSTALLED) chromium ## Prove what takes many whole runs: edits, kills, tuning, other tables, reports of runs
-	$(PY) -m pytest -n auto --dist loadscope --no-loadscope-reorder -m "slow and not cloud" $(ARGS)
+	$(PY) -m pytest $(ON_ALL_CORES) -m "slow and not cloud" $(ARGS)
 
 test-cloud: $(INSTALLED) ## Prove that image, Dataflow jobs and the whole pipeline work, on this machine
-	$(PY) -m pytest -n auto --dist loadscope --no-loadscope-reorder -m cloud $(ARGS)
+	$(PY) -m pytest $(ON_ALL_CORES) -m cloud $(ARGS)
 
 test-attack: $(INSTALLED) ## Try a thousand bad inputs, and kill a hundred runs: nothing may be lost, all be named
 	$(PY) -m pytest -n0 -rP tests/attack/inputs.py tests/models/killed_training.py \
 		tests/attack/kills.py $(ARGS)
 
 test-bigquery: $(INSTALLED) .venv-bigquery/.installed ## Prove that both ingestion engines make the same examples
-	BQEMULATOR_PYTHON=.venv-bigquery/bin/python $(PY) -m pytest tests/bigquery $(ARGS)
+	$(WITH_EMULATOR) $(PY) -m pytest $(ON_ALL_CORES) tests/bigquery $(ARGS)
 
 .venv-bigquery/.installed: tests/bigquery/requirements.lock $(INSTALLED)
 	@echo "Setting up .venv-bigquery for the emulator, which needs Python 3.11 or newer"

@@ -6,6 +6,7 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,7 @@ EXECUTOR_INPUT = "{{$}}"
 
 
 class TaskFailed(UserError):  # noqa: N818, as one says it
-    """A container ended with an error.
-
-    Args:
-        task: The task.
-        how: How it ended, as the end of a sentence.
-        end: The end of its log.
-        log: The log.
-    """
+    """A container ended with an error: `how` is the end of a sentence, `end` that of its log."""
 
     def __init__(self, task: str, how: str, end: str, log: Path) -> None:
         super().__init__(
@@ -48,10 +42,11 @@ class TaskFailed(UserError):  # noqa: N818, as one says it
         return UserError, (self.cause, self.cure)
 
 
+@dataclass(frozen=True)
 class Containers:
     """Runs containers.
 
-    Args:
+    Attributes:
         job: The pipeline.
         written: The same, as it would be sent to Vertex AI: what its cache goes by.
         processes: Starts them.
@@ -64,27 +59,22 @@ class Containers:
         UserError: If a command says something that is not known.
     """
 
-    def __init__(
-        self,
-        job: Job,
-        written: Job,
-        processes: Processes,
-        buckets: Buckets,
-        store: Store,
-        vertex: Vertex,
-        logs: Path,
-    ) -> None:
-        self._written = written
-        self._run_id = f"{job.name}-{logs.name}"
-        self._root = f"{job.output_directory}/1/{self._run_id}"
-        self._processes = processes
-        self._buckets = buckets
-        self._store = store
-        self._vertex = vertex
-        self._logs = logs
-        for task in job.tasks.values():
+    job: Job
+    written: Job
+    processes: Processes
+    buckets: Buckets
+    store: Store
+    vertex: Vertex
+    logs: Path
+
+    def __post_init__(self) -> None:
+        for task in self.job.tasks.values():
             if task.container:
                 _check(task.name, task.container)
+
+    @property
+    def _run_id(self) -> str:
+        return f"{self.job.name}-{self.logs.name}"
 
     def run(
         self, task: Task, container: ContainerSpec, inputs: Mapping[str, list[Artifact]]
@@ -97,11 +87,12 @@ class Containers:
         key = None
         if task.caches:
             key = self._cache_key(task.name, inputs)
-            earlier = self._store.cached(key)
+            earlier = self.store.cached(key)
             if earlier is not None and self._still_there(earlier):
                 return State.CACHED, earlier
-        folder = f"{self._root}/{task.name}_{uuid.uuid4().int % 10**18}"
-        self._buckets.path(folder).mkdir(parents=True)
+        root = f"{self.job.output_directory}/1/{self._run_id}"
+        folder = f"{root}/{task.name}_{uuid.uuid4().int % 10**18}"
+        self.buckets.path(folder).mkdir(parents=True)
         outputs = {
             output: [Artifact(name=new_name(), uri=f"{folder}/{output}", type=dict(kind))]
             for output, kind in task.outputs.items()
@@ -109,15 +100,15 @@ class Containers:
         output_file = f"{folder}/executor_output.json"
         self._launch(task, container, _executor_input(task, inputs, outputs, output_file))
         self._update(outputs, output_file)
-        self._store.add(outputs, key)
+        self.store.add(outputs, key)
         return State.DONE, outputs
 
     def _cache_key(self, name: str, inputs: Mapping[str, list[Artifact]]) -> str:
         """What Vertex AI goes by: no content of files or tables, and no code in the image."""
-        task = self._written.tasks[name]
+        task = self.written.tasks[name]
         container = task.container.model_dump() if task.container else {}
         given = {key: [artifact.name for artifact in found] for key, found in inputs.items()}
-        return cache_key([self._written.name, container, task.outputs, given, task.parameters])
+        return cache_key([self.written.name, container, task.outputs, given, task.parameters])
 
     def tell_run(
         self, states: Mapping[str, State], made: Mapping[str, Outputs], failure: TaskFailed | None
@@ -135,39 +126,39 @@ class Containers:
         if failure:
             status["error"] = {"code": 9, "message": f"it {failure.how}"}
             details.append({"taskName": failure.task, "state": "FAILED", "error": status["error"]})
-        name = self._vertex.add_run(self._run_id, self._written.name, details)
+        name = self.vertex.add_run(self._run_id, self.written.name, details)
         return {**status, "pipelineJobResourceName": name, "pipelineTaskName": "tfx-dag"}
 
     def _launch(self, task: Task, container: ContainerSpec, executor_input: Json) -> None:
-        log = self._logs / f"{task.name}.log"
+        log = self.logs / f"{task.name}.log"
         told = json.dumps(executor_input, ensure_ascii=False)
-        text = self._buckets.local(told).replace(WEBHOOK, self._vertex.webhook)
+        text = self.buckets.local(told).replace(WEBHOOK, self.vertex.webhook)
         command = [
-            text if part == EXECUTOR_INPUT else self._buckets.local(part)
+            text if part == EXECUTOR_INPUT else self.buckets.local(part)
             for part in (*container.command, *container.args)
         ]
         talks = task.at_exit or talks_to_google(task.parameters)
-        variables = {LOOPBACK: json.dumps(self._vertex.access())} if talks else {}
-        self._vertex.task = task.name
-        jobs = set(self._vertex.jobs)
-        status = self._processes.run(command, log, variables)
+        variables = {LOOPBACK: json.dumps(self.vertex.access())} if talks else {}
+        self.vertex.task = task.name
+        jobs = set(self.vertex.jobs)
+        status = self.processes.run(command, log, variables)
         if status == 0:
             return
-        failed = [j for n, j in self._vertex.jobs.items() if n not in jobs and j.error]
+        failed = [j for n, j in self.vertex.jobs.items() if n not in jobs and j.error]
         if failed:
             raise self._failed(task, f"failed: {failed[0].error}", failed[0].failed_log or log)
         how = f"was killed by signal {-status}" if status < 0 else f"failed with status {status}"
         raise self._failed(task, f"{how}.", log)
 
     def _failed(self, task: Task, how: str, log: Path) -> TaskFailed:
-        return TaskFailed(task.name, how, self._buckets.remote(end_of(log)), log)
+        return TaskFailed(task.name, how, self.buckets.remote(end_of(log)), log)
 
     def _update(self, outputs: Outputs, output_file: str) -> None:
         """Reads what the executor wrote about its outputs; it need not write anything."""
-        file = self._buckets.path(output_file)
+        file = self.buckets.path(output_file)
         if not file.exists():
             return
-        written = self._buckets.remote_json(json.loads(file.read_text(encoding="utf-8")))
+        written = self.buckets.remote_json(json.loads(file.read_text(encoding="utf-8")))
         for key, listed in written.get("artifacts", {}).items():
             if key in outputs and listed.get("artifacts"):
                 artifact, made = listed["artifacts"][0], outputs[key][0]
@@ -176,7 +167,7 @@ class Containers:
 
     def _still_there(self, outputs: Outputs) -> bool:
         return all(
-            self._buckets.path(os.path.dirname(artifact.uri)).exists()
+            self.buckets.path(os.path.dirname(artifact.uri)).exists()
             for made in outputs.values()
             for artifact in made
         )

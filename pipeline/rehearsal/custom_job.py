@@ -1,7 +1,8 @@
-"""Vertex AI custom training jobs: their worker pools as processes on this machine."""
+"""Jobs of Vertex AI; custom training jobs: their worker pools as processes on this machine."""
 
 from __future__ import annotations
 
+import abc
 import json
 import socket
 import threading
@@ -109,49 +110,56 @@ def cluster_variables(
     ]
 
 
-class TrainingJob:
-    """A job that runs.
+class RunningJob(abc.ABC):
+    """A job of Vertex AI that runs, on a thread of its own.
 
     Args:
-        request: The CustomJob asked for.
-        processes: Starts the replicas.
-        logs: What the names of the replicas' logs begin with.
+        request: The job asked for, as JSON values.
+        processes: Starts what it runs.
+        logs: What the names of its logs begin with.
 
     Attributes:
+        body: The job as Vertex AI tells of it, but for its name, state and error.
         state: As Vertex AI names it.
         error: Why it failed, in a sentence.
-        failed_log: Log of the replica that failed first.
+        failed_log: Log of the process that failed first.
     """
 
     def __init__(self, request: Mapping[str, Any], processes: Processes, logs: Path) -> None:
-        self._request = dict(request)
+        self.body = dict(request)
         self.state = "JOB_STATE_RUNNING"
         self.error = ""
         self.failed_log: Path | None = None
         self._processes = processes
         self._logs = logs
-        self._thread = threading.Thread(target=self._run, name="training job", daemon=True)
+        self._thread = threading.Thread(target=self._end, daemon=True)
         self._thread.start()
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """The job as Vertex AI tells of it, but for its name, state and error."""
-        return self._request
 
     def wait(self) -> None:
         """Waits for its end."""
         self._thread.join()
 
-    def _run(self) -> None:
+    def _end(self) -> None:
         try:
-            replicas = replicas_of(self._request)
-            self._train(replicas, cluster_variables(replicas, free_addresses(len(replicas))))
-        except (UserError, InterruptedError, OSError) as error:
+            self._run()
+        except (UserError, InterruptedError) as error:
             self.error = str(error)
+        except (KeyError, ValueError, OSError) as error:
+            self.error = f"{type(error).__name__}: {error}"
         self.state = "JOB_STATE_FAILED" if self.error else "JOB_STATE_SUCCEEDED"
 
-    def _train(self, replicas: Sequence[Replica], clusters: Sequence[dict[str, str]]) -> None:
+    @abc.abstractmethod
+    def _run(self) -> None:
+        """Runs it to its end; sets `error` if it fails."""
+
+
+class TrainingJob(RunningJob):
+    """A CustomJob."""
+
+    def _run(self) -> None:
         """Runs all replicas to their end; the first to fail ends the others."""
+        replicas = replicas_of(self.body)
+        clusters = cluster_variables(replicas, free_addresses(len(replicas)))
         logs = [self._logs.with_name(f"{self._logs.name}-{r.name}.log") for r in replicas]
         started = []
         try:

@@ -30,14 +30,11 @@ class Filter:
         self._clauses = [_clause(part, text) for part in text.split(" AND ")]
 
     def latest(self, artifacts: Iterable[Artifact], inputs: Inputs) -> list[Artifact]:
-        """The latest artifact that matches.
+        """The latest artifact that matches, if there is one.
 
         Args:
             artifacts: From the oldest to the newest; all are LIVE.
             inputs: Input artifacts of the resolver, which the filter may refer to.
-
-        Returns:
-            One artifact, or none.
         """
         found = [a for a in artifacts if all(clause(a, inputs) for clause in self._clauses)]
         return found[-1:]

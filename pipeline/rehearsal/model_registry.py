@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from common.files import replacing, write_atomically
-from models.request import RequestError
+from models.features import FEATURES
+from models.names import PREDICTION, SERVING
+from models.request import RequestError, check_request
 from pipeline.rehearsal.buckets import Buckets
-from pipeline.rehearsal.predictions import predict
 
 Body = dict[str, Any]
 Route = tuple[str, str, Callable[[tuple[str, ...], Body, Mapping[str, str]], Body]]
@@ -63,7 +64,6 @@ class ModelRegistry:
             ("POST", rf"{endpoint}:undeployModel", self._undeploy),
             ("POST", rf"{endpoint}:predict", self._predict),
         ]
-        """Method, pattern of the path, and what answers: with its groups, the body, the query."""
 
     def artifact_of(self, version: str) -> str:
         """The folder that a version was made of, by its name."""
@@ -103,11 +103,7 @@ class ModelRegistry:
         return {"models": list(reversed(_found(self._versions, groups[0])))}
 
     def _merge_aliases(self, groups: tuple[str, ...], body: Body, query: Mapping[str, str]) -> Body:
-        name, number = groups
-        versions = _found(self._versions, name)
-        version = next((v for v in versions if v["versionId"] == number), None)
-        if version is None:
-            raise RefusedError(404, f"there is no {name}@{number}")
+        versions, version = self._version(*groups)
         for alias in body["versionAliases"]:
             if not re.fullmatch(_ALIAS, alias):
                 raise RefusedError(400, f"{alias!r} can't be an alias")
@@ -153,10 +149,7 @@ class ModelRegistry:
     def _deploy(self, groups: tuple[str, ...], body: Body, query: Mapping[str, str]) -> Body:
         endpoint = _found(self._endpoints, groups[0])
         name, _, number = body["deployedModel"]["model"].partition("@")
-        versions = _found(self._versions, name)
-        model = next((v for v in versions if v["versionId"] == number), None)
-        if model is None:
-            raise RefusedError(404, f"there is no {name}@{number}")
+        _, model = self._version(name, number)
         key = _number()
         with replacing(self._folder / endpoint["displayName"] / key) as partial:
             shutil.copytree(self._buckets.path(model["artifactUri"]), partial)
@@ -189,10 +182,23 @@ class ModelRegistry:
         self._asked += 1
         key = shares[self._asked % len(shares)]  # In turn, where Vertex AI draws lots.
         try:
-            answer = predict(self._folder / endpoint["displayName"] / key, body["instances"])
+            rows = [check_request(instance) for instance in body["instances"]]
         except RequestError as refused:
             raise RefusedError(400, str(refused)) from refused
-        return {"predictions": answer, "deployedModelId": key}
+        import tensorflow as tf  # Loaded by now, as the pipeline was compiled.
+
+        model = tf.saved_model.load(str(self._folder / endpoint["displayName"] / key))
+        columns = {f.name: tf.constant([row[f.name] for row in rows]) for f in FEATURES}
+        answer = model.signatures[SERVING](**columns)[PREDICTION].numpy()
+        return {"predictions": [float(value) for value in answer], "deployedModelId": key}
+
+    def _version(self, name: str, number: str) -> tuple[list[Body], Body]:
+        """All versions of a model, and one of them."""
+        versions = _found(self._versions, name)
+        for version in versions:
+            if version["versionId"] == number:
+                return versions, version
+        raise RefusedError(404, f"there is no {name}@{number}")
 
     def _share(self, endpoint: Body, split: Mapping[str, int]) -> None:
         unknown = split.keys() - {deployed["id"] for deployed in endpoint["deployedModels"]}

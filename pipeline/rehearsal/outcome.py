@@ -17,10 +17,8 @@ class Rehearsed:
     """What came of a rehearsal.
 
     Attributes:
-        name: When it began.
         logs: Folder with a log per task, and the requests to Vertex AI.
         states: How each task ended.
-        seconds: How long each took.
         blessed: Whether the model was; None if nothing judged it.
         baseline: Whether there was a blessed model to compare with.
         evaluation: Folder of the Evaluator's results, on this machine.
@@ -30,10 +28,8 @@ class Rehearsed:
         drifted: Whether a watch found what is asked to be not as learned; None without a watch.
     """
 
-    name: str
     logs: Path
     states: dict[str, State] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
     blessed: bool | None = None
     baseline: bool = False
     evaluation: Path | None = None

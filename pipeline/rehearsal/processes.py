@@ -30,12 +30,7 @@ class Processes:
     def start(
         self, command: Sequence[str], log: Path, more: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        """Starts a container.
-
-        Args:
-            command: Program and arguments; the program is looked for on the containers' PATH.
-            log: Gets what it prints.
-            more: Further variables.
+        """Starts a container, whose program is looked for on the containers' PATH.
 
         Raises:
             UserError: If there is no such program.

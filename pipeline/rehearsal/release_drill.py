@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from google.cloud import aiplatform_v1
 from google.oauth2.credentials import Credentials
@@ -47,17 +48,13 @@ def drill(root: Path, logs: Path, place: Place) -> list[str]:
 
 def _steps(vertex: Vertex, place: Place) -> Iterator[str]:
     access = vertex.access()
-    options = {"api_endpoint": access["address"]}
-    credentials = Credentials(access["token"])
-    releases = Releases(
-        place,
-        aiplatform_v1.ModelServiceClient(
-            credentials=credentials, transport="rest", client_options=options
-        ),
-        aiplatform_v1.EndpointServiceClient(
-            credentials=credentials, transport="rest", client_options=options
-        ),
-    )
+    led: dict[str, Any] = {
+        "credentials": Credentials(access["token"]),
+        "transport": "rest",
+        "client_options": {"api_endpoint": access["address"]},
+    }
+    models = aiplatform_v1.ModelServiceClient(**led)
+    releases = Releases(place, models, aiplatform_v1.EndpointServiceClient(**led))
     called = {alias: each.version for each in releases.status() for alias in each.aliases}
     champion = called[CHAMPION]
     again = vertex.registry.artifact_of(f"{place.model_name}@{called[BLESSED]}")

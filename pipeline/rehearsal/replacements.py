@@ -60,12 +60,12 @@ REPLACED = (
     Replacement(
         "BigQuery",
         f"the embedded warehouse on a local file ({EMBEDDED_EXECUTOR}); the same queries",
-        lambda job: any(_asks_bigquery(arguments) for arguments in _all_arguments(job)),
+        lambda job: any(_asks_bigquery(c.get("args", [])) for c in _containers(job)),
     ),
     Replacement(
         "Dataflow",
         "Beam's own runner, in the process of each container",
-        lambda job: "--runner=DataflowRunner" in str(list(_all_arguments(job))),
+        lambda job: "--runner=DataflowRunner" in str(list(_containers(job))),
     ),
     Replacement(
         "Vertex AI training",
@@ -179,7 +179,8 @@ def _beam_in_process(arguments: Sequence[str], setup_file: Path) -> list[str]:
 
 
 def _asks_bigquery(arguments: Sequence[str]) -> bool:
-    return _value(arguments, _CLASS) in (BIGQUERY_EXECUTOR, SHARDED_EXECUTOR)
+    executor = dict(itertools.pairwise(arguments)).get(_CLASS)
+    return executor in (BIGQUERY_EXECUTOR, SHARDED_EXECUTOR)
 
 
 def _containers(job: Json) -> Iterator[dict[str, Any]]:
@@ -194,12 +195,3 @@ def _webhooks(job: Json) -> Iterator[dict[str, Any]]:
         parameter = task.get("inputs", {}).get("parameters", {}).get("webhook")
         if parameter and parameter["runtimeValue"]["constant"]:
             yield parameter["runtimeValue"]
-
-
-def _all_arguments(job: Json) -> Iterator[list[str]]:
-    for container in _containers(job):
-        yield container.get("args", [])
-
-
-def _value(arguments: Sequence[str], flag: str) -> str | None:
-    return dict(itertools.pairwise(arguments)).get(flag)

@@ -34,7 +34,7 @@ def rehearse(
     uploads: Mapping[str, Path] | None = None,
     environment: Environment | None = None,
 ) -> Rehearsed:
-    """Rehearses a compiled pipeline.
+    """Rehearses a compiled pipeline, and returns what came of it.
 
     Args:
         job: The PipelineJob of schema 2.1, as JSON values.
@@ -45,9 +45,6 @@ def rehearse(
             rehearsal.
         uploads: Files that are copied to gs:// names before a run is submitted.
         environment: Where the containers run; one of this checkout, under the root, if None.
-
-    Returns:
-        What came of it.
 
     Raises:
         UserError: If the pipeline cannot be rehearsed.
@@ -64,7 +61,7 @@ def rehearse(
         home, logs = root / "home", new_log(root, suffix="", option="--root")
         home.mkdir(exist_ok=True)
         logs.mkdir()
-        outcome = Rehearsed(logs.name, logs)
+        outcome = Rehearsed(logs)
         processes = Processes(environment.variables(home), home)
         with Vertex(processes, buckets, root / "endpoints", logs) as vertex:
             containers = Containers(compiled, written, processes, buckets, store, vertex, logs)

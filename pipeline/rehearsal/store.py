@@ -45,9 +45,6 @@ class _Contents(BaseModel, extra="forbid"):
 class Store:
     """Artifacts, from the oldest to the newest, and which task made them.
 
-    Args:
-        file: Where they are kept; read if it is there.
-
     Raises:
         UserError: If the file is damaged.
     """
@@ -80,10 +77,7 @@ class Store:
         self._write()
 
     def begin(self, tasks: Iterable[str]) -> dict[str, Outputs]:
-        """Starts a rehearsal.
-
-        Args:
-            tasks: Names of its tasks; what those of another pipeline made stays.
+        """Starts a rehearsal of these tasks; what those of another pipeline made stays.
 
         Returns:
             What each task made in the one before, as far as that came.

@@ -19,7 +19,7 @@ from werkzeug import Request
 from common.files import write_atomically
 from pipeline.rehearsal.bigquery_models import BigQueryModels
 from pipeline.rehearsal.buckets import Buckets
-from pipeline.rehearsal.custom_job import TrainingJob
+from pipeline.rehearsal.custom_job import RunningJob, TrainingJob
 from pipeline.rehearsal.json_server import Answer, JsonServer
 from pipeline.rehearsal.model_registry import NAME, Body, ModelRegistry, RefusedError, Route
 from pipeline.rehearsal.processes import Processes
@@ -47,7 +47,7 @@ class Vertex:
 
     def __init__(self, processes: Processes, buckets: Buckets, endpoints: Path, logs: Path) -> None:
         self.task = ""
-        self.jobs: dict[str, TrainingJob | TuningJob] = {}
+        self.jobs: dict[str, RunningJob] = {}
         self._processes = processes
         self._buckets = buckets
         self.registry = ModelRegistry(endpoints, buckets)
@@ -87,11 +87,7 @@ class Vertex:
         return f"{self._server.url}/webhook/{self._token}"
 
     def add_run(self, run_id: str, pipeline: str, task_details: list[Body]) -> str:
-        """Lets a run be asked about, also in later rehearsals.
-
-        Returns:
-            Its resource name.
-        """
+        """Lets a run be asked about, also in later rehearsals, by the name that is returned."""
         name = f"projects/1/locations/us-central1/pipelineJobs/{run_id}"
         details = {"taskDetails": task_details}
         state = "PIPELINE_STATE_RUNNING"  # As long as the exit handler is.

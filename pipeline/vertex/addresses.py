@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator
 
@@ -23,17 +23,9 @@ Service = Literal[
 ]
 
 ADDRESSES: dict[Service, str] = {
+    **{service: f"https://{service}.googleapis.com" for service in get_args(Service)},
     "aiplatform": "https://{region}-aiplatform.googleapis.com",
-    "artifactregistry": "https://artifactregistry.googleapis.com",
-    "bigquery": "https://bigquery.googleapis.com",
-    "cloudresourcemanager": "https://cloudresourcemanager.googleapis.com",
-    "compute": "https://compute.googleapis.com",
-    "dataflow": "https://dataflow.googleapis.com",
-    "iam": "https://iam.googleapis.com",
-    "iamcredentials": "https://iamcredentials.googleapis.com",
     "registry": "https://{registry}",  # The one that an image names.
-    "serviceusage": "https://serviceusage.googleapis.com",
-    "storage": "https://storage.googleapis.com",
 }
 """By service, where it is in Google's public cloud."""
 

@@ -9,7 +9,7 @@ from pipeline.cli.config import SettingsError
 from pipeline.cli.status import Exit
 from pipeline.vertex.dataflow import bounded, console_link, own_job_flags
 from pipeline.vertex.options import Batch
-from pipeline.vertex.served_model import served_model
+from pipeline.vertex.release import served_model
 from pipeline.vertex.vertex_settings import VertexSettings
 
 

@@ -72,30 +72,22 @@ class Cloud:
     @cached_property
     def pipelines(self) -> PipelineServiceClient:
         """Asks for pipeline runs."""
-        return PipelineServiceClient(
-            credentials=self.credentials, transport="rest", client_options=self._options
-        )
+        return PipelineServiceClient(**self._led)
 
     @cached_property
     def schedules(self) -> ScheduleServiceClient:
         """Asks for schedules."""
-        return ScheduleServiceClient(
-            credentials=self.credentials, transport="rest", client_options=self._options
-        )
+        return ScheduleServiceClient(**self._led)
 
     @cached_property
     def models(self) -> ModelServiceClient:
         """Asks for the models of the registry."""
-        return ModelServiceClient(
-            credentials=self.credentials, transport="rest", client_options=self._options
-        )
+        return ModelServiceClient(**self._led)
 
     @cached_property
     def endpoints(self) -> EndpointServiceClient:
         """Asks for endpoints."""
-        return EndpointServiceClient(
-            credentials=self.credentials, transport="rest", client_options=self._options
-        )
+        return EndpointServiceClient(**self._led)
 
     @cached_property
     def storage(self) -> storage.Client:
@@ -105,6 +97,12 @@ class Cloud:
             credentials=self.credentials,
             client_options={"api_endpoint": self._settings.address("storage")},
         )
+
+    def table(self, name: str) -> dict[str, Any]:
+        """What BigQuery tells of a table, by its name as project.dataset.table."""
+        project, dataset, table = name.split(".")
+        path = f"bigquery/v2/projects/{project}/datasets/{dataset}/tables/{table}"
+        return self.ask("bigquery", path)
 
     def ask(
         self,
@@ -149,8 +147,10 @@ class Cloud:
         return answer.json()
 
     @property
-    def _options(self) -> dict[str, str]:
-        return {"api_endpoint": self._settings.address("aiplatform")}
+    def _led(self) -> dict[str, Any]:
+        """Leads a client of Vertex AI to where it answers."""
+        options = {"api_endpoint": self._settings.address("aiplatform")}
+        return {"credentials": self.credentials, "transport": "rest", "client_options": options}
 
 
 CALL: dict[str, Any] = {"retry": PATIENTLY, "timeout": TIMEOUT}

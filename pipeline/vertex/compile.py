@@ -120,10 +120,6 @@ def _retry_tasks(spec: Job, retries: int) -> None:
 def to_text(job: Job, file: Path) -> str:
     """Writes a job out.
 
-    Args:
-        job: What `compile_job` returned.
-        file: Its suffix says in which format.
-
     Returns:
         The whole job as JSON, or its spec alone as YAML: what the clients of Vertex AI and of
         Kubeflow Pipelines expect of each.

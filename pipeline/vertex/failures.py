@@ -36,10 +36,6 @@ _PERMISSION = re.compile(r"\b([a-z]+(?:\.[A-Za-z]+){2})\b(?= access| denied|['\"
 def explain(error: BaseException, project: str | None = None) -> UserError | None:
     """The error that a user can act on, wherever in the chain of causes it is.
 
-    Args:
-        error: What was raised.
-        project: Google Cloud project that was asked.
-
     Returns:
         Cause and cure; None if it is none of Google Cloud's doing.
     """

@@ -66,13 +66,6 @@ def follow(
 ) -> int:
     """Shows how the tasks of a run go, until it ends.
 
-    Args:
-        settings: What the user chose.
-        cloud: Is asked.
-        job_id: Of the run.
-        every: Seconds between looks.
-        console: Where to show it.
-
     Returns:
         0 if the run succeeded, 3 if its model was not blessed, 4 if a watch found what is asked not
         to be as learned; 130 after Ctrl-C, which ends the following and not the run.

@@ -31,30 +31,18 @@ CODE = (
 """Modules that, with all they import of ours, make a run what it is."""
 
 
-def create_request(settings: VertexSettings, table_state: str = "") -> CreatePipelineJobRequest:
-    """What starts a run.
-
-    Returns:
-        The request, with a job id that no other has.
-
-    Raises:
-        UserError: If the schema file holds none.
-    """
-    return request_for(settings, pipeline_job(settings, table_state))
-
-
 def request_for(settings: VertexSettings, job: PipelineJob) -> CreatePipelineJobRequest:
-    """What starts a run of a compiled pipeline, with a job id that no other has."""
+    """What starts a run, with a job id that sorts by time and that no other has."""
+    now = datetime.now(timezone.utc)
     return CreatePipelineJobRequest(
-        parent=settings.parent, pipeline_job=job, pipeline_job_id=new_id()
+        parent=settings.parent,
+        pipeline_job=job,
+        pipeline_job_id=f"{TABLE.pipeline}-{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}",
     )
 
 
 def pipeline_job(settings: VertexSettings, table_state: str = "") -> PipelineJob:
-    """The run itself, as it is also put on a schedule.
-
-    Returns:
-        The compiled pipeline, with who runs it and the labels.
+    """The run itself, compiled, as it is also put on a schedule.
 
     Raises:
         UserError: If the schema file holds none.
@@ -102,26 +90,14 @@ def fingerprints(settings: VertexSettings) -> dict[str, str]:
         Fingerprints of our code, and of what is asked of BigQuery and the schema; and
         the commit, if the checkout has no other changes.
     """
-    labels = {"code": _code(), "data": _data(settings)}
-    commit = _commit()
-    return labels | {"commit": commit} if commit else labels
-
-
-def new_id() -> str:
-    """A job id that sorts by time and that no other run has."""
-    return f"{TABLE.pipeline}-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
-
-
-def _code() -> str:
-    return hashlib.sha256("".join(map(code_fingerprint, CODE)).encode()).hexdigest()[:16]
-
-
-def _data(settings: VertexSettings) -> str:
-    digest = hashlib.sha256(settings.schema_file.read_bytes())
+    code = hashlib.sha256("".join(map(code_fingerprint, CODE)).encode())
+    data = hashlib.sha256(settings.schema_file.read_bytes())
     queries = render_splits(settings, table=settings.table, sample=settings.sample)
     for query in queries.values():
-        digest.update(query.encode())
-    return digest.hexdigest()[:16]
+        data.update(query.encode())
+    labels = {"code": code.hexdigest()[:16], "data": data.hexdigest()[:16]}
+    commit = _commit()
+    return labels | {"commit": commit} if commit else labels
 
 
 def _commit() -> str | None:

@@ -112,15 +112,7 @@ def _parameter(each: Any) -> list[dict[str, Any]]:
 
 
 class JobTuner(base_tuner.BaseTuner):
-    """Has Vertex AI run the trials, and knows as a KerasTuner what came of them.
-
-    Args:
-        client: Of Vertex AI.
-        parent: Project and region.
-        job: The HyperparameterTuningJob.
-        space: What is searched.
-        folder: Of the trials.
-    """
+    """Has Vertex AI run the trials, and knows as a KerasTuner what came of them."""
 
     def __init__(
         self,

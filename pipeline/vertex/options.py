@@ -51,19 +51,24 @@ class Rehearse(BaseModel):
     )
 
 
-class Submit(BaseModel):
-    """Start a run on Vertex AI."""
+class StartOptions(BaseModel):
+    """How a run is started."""
 
     wait: bool = Field(False, description="follow the tasks, and end with the outcome of the run")
     dry_run: bool = Field(False, description="print the request, and send nothing")
+    every: float = Field(
+        10.0, ge=0.01, le=3600, description="seconds between looks at a run that is followed"
+    )
+
+
+class Submit(StartOptions):
+    """Start a run on Vertex AI."""
+
     follow: JobId | None = Field(
         None, description="follow this run, by its id, rather than start another"
     )
     cancel: JobId | None = Field(
         None, description="cancel this run, by its id, rather than start another"
-    )
-    every: float = Field(
-        10.0, ge=0.01, le=3600, description="seconds between looks at a run that is followed"
     )
 
     @model_validator(mode="after")
@@ -89,22 +94,22 @@ class ListSchedules(BaseModel):
     """List the schedules there are."""
 
 
-class PauseSchedule(BaseModel):
+class OneSchedule(BaseModel):
+    """Which schedule."""
+
+    name: CliPositionalArg[str] = Field(description="name of the schedule")
+
+
+class PauseSchedule(OneSchedule):
     """Start no more runs, until it is resumed."""
 
-    name: CliPositionalArg[str] = Field(description="name of the schedule")
 
-
-class ResumeSchedule(BaseModel):
+class ResumeSchedule(OneSchedule):
     """Start runs again."""
 
-    name: CliPositionalArg[str] = Field(description="name of the schedule")
 
-
-class DeleteSchedule(BaseModel):
+class DeleteSchedule(OneSchedule):
     """Remove a schedule; its runs stay."""
-
-    name: CliPositionalArg[str] = Field(description="name of the schedule")
 
 
 class Schedule(BaseModel):
@@ -164,14 +169,8 @@ class CompileWatch(WatchOptions):
     )
 
 
-class SubmitWatch(WatchOptions):
+class SubmitWatch(StartOptions, WatchOptions):
     """Start a watch on Vertex AI."""
-
-    wait: bool = Field(False, description=Submit.model_fields["wait"].description)
-    dry_run: bool = Field(False, description=Submit.model_fields["dry_run"].description)
-    every: float = Field(
-        10.0, ge=0.01, le=3600, description=Submit.model_fields["every"].description
-    )
 
 
 class ScheduleWatch(CreateSchedule, WatchOptions):

@@ -12,6 +12,7 @@ from pipeline.vertex.cloud import Cloud
 from pipeline.vertex.options import Release
 from pipeline.vertex.releases import Place, Releases
 from pipeline.vertex.vertex_settings import VertexSettings
+from serving.versions.newest import newest_version
 
 
 def place(settings: VertexSettings) -> Place:
@@ -62,3 +63,34 @@ def show(releases: Releases, console: Console) -> None:
         traffic = "" if each.traffic is None else f"{each.traffic}%"
         table.add_row(each.version, traffic, Text(", ".join(each.aliases)), Text(each.run))
     console.print(table)
+
+
+def served_model(settings: VertexSettings, folder: str | None) -> tuple[str, str]:
+    """Finds the version that jobs outside of the pipeline predict with.
+
+    Args:
+        settings: What the user chose.
+        folder: Folder of numbered versions; None for where the pipeline pushes.
+
+    Returns:
+        What the version is called, and its folder.
+
+    Raises:
+        UserError: If there is none.
+    """
+    if folder is None and settings.push_to == "endpoint":
+        cloud, where = Cloud(settings), place(settings)
+        found = Releases(where, cloud.models, cloud.endpoints).in_service()
+        if found is None:
+            raise UserError(
+                f"No version of {where.model} is in the Model Registry of {settings.parent}.",
+                "Run the pipeline first, or name a folder of versions with --model-folder.",
+            )
+        return found.version_id, found.artifact_uri.rstrip("/")
+    if folder is None and settings.push_to == "bigquery":
+        raise UserError(
+            "push_to is 'bigquery', where the model is a table's neighbour and no folder.",
+            "Ask it with ML.PREDICT, or name a folder of versions with --model-folder.",
+        )
+    version, path = newest_version(folder or settings.serving_folder)
+    return str(version), path

@@ -100,39 +100,30 @@ class ReleaseStatus:
     traffic: int | None
 
 
+@dataclass(frozen=True)
 class Releases:
     """The versions of one model.
 
-    Args:
+    Attributes:
         place: Where it is served.
         models: Asks the registry.
         endpoints: Asks for endpoints.
-        minutes: How long a deployment may take.
+        seconds: How long a deployment may take.
     """
 
-    def __init__(
-        self,
-        place: Place,
-        models: ModelServiceClient,
-        endpoints: EndpointServiceClient,
-        minutes: int = 60,
-    ) -> None:
-        self._place = place
-        self._models = models
-        self._endpoints = endpoints
-        self._seconds = 60 * minutes
+    place: Place
+    models: ModelServiceClient
+    endpoints: EndpointServiceClient
+    seconds: int = 3600
 
     def upload(self, artifact_uri: str, run: str, about: str, labels: Mapping[str, str]) -> str:
-        """Makes a version, unless the run has made one already.
+        """Makes a version, unless the run has made one already, and returns its number.
 
         Args:
             artifact_uri: Folder of the SavedModel.
             run: The run that made it.
             about: What people shall read of it.
             labels: Of the version, besides those of the place.
-
-        Returns:
-            Its number.
         """
         versions = self._versions()
         run = label_value(run)
@@ -157,11 +148,11 @@ class Releases:
         if champion and traffic < ALL:
             shares[champion] = ALL - traffic
         if mine is None and traffic:
-            self._endpoints.deploy_model(
+            self.endpoints.deploy_model(
                 endpoint=endpoint.name,
                 deployed_model=self._to_deploy(version),
                 traffic_split=shares,
-            ).result(timeout=self._seconds)
+            ).result(timeout=self.seconds)
         elif champion or mine:
             self._split(endpoint, {key: share for key, share in shares.items() if share})
         self._undeploy_idle()
@@ -179,13 +170,7 @@ class Releases:
         return None
 
     def promote(self, version: str | None = None) -> str:
-        """Has a version get all requests.
-
-        Args:
-            version: Its number; the candidate if None.
-
-        Returns:
-            Its number.
+        """Has a version, by default the candidate, get all requests, and returns its number.
 
         Raises:
             UserError: If there is no such version.
@@ -194,12 +179,12 @@ class Releases:
         chosen = version or self._called(CANDIDATE)
         if chosen is None:
             raise UserError(
-                f"{self._place.model} has no candidate.",
+                f"{self.place.model} has no candidate.",
                 f"Name a version: {', '.join(numbers)}." if numbers else "Run the pipeline first.",
             )
         if chosen not in numbers:
             raise UserError(
-                f"{self._place.model} has no version {chosen}.", f"It has {', '.join(numbers)}."
+                f"{self.place.model} has no version {chosen}.", f"It has {', '.join(numbers)}."
             )
         self.deploy(chosen, ALL)
         return chosen
@@ -221,7 +206,7 @@ class Releases:
         previous = self._called(PREVIOUS)
         if previous is None:
             raise UserError(
-                f"{self._place.model} has no version to go back to.",
+                f"{self.place.model} has no version to go back to.",
                 "Name one that shall serve, with 'release promote VERSION'.",
             )
         self.deploy(previous, ALL)
@@ -256,24 +241,24 @@ class Releases:
 
     def _upload(self, artifact_uri: str, run: str, about: str, labels: Mapping[str, str]) -> str:
         model = Model(
-            display_name=self._place.model,
+            display_name=self.place.model,
             version_description=about,
             artifact_uri=artifact_uri,
-            container_spec=_container(self._place.image),
-            labels={**self._place.labels, **labels, RUN: run},
+            container_spec=_container(self.place.image),
+            labels={**self.place.labels, **labels, RUN: run},
         )
-        request = UploadModelRequest(parent=self._place.parent, model=model)
+        request = UploadModelRequest(parent=self.place.parent, model=model)
         if self._versions():
-            request.parent_model = self._place.model_name
+            request.parent_model = self.place.model_name
         else:
-            request.model_id = self._place.model
-        uploading = self._models.upload_model(request=request)
-        uploaded: Any = uploading.result(timeout=self._seconds)
+            request.model_id = self.place.model
+        uploading = self.models.upload_model(request=request)
+        uploaded: Any = uploading.result(timeout=self.seconds)
         return uploaded.model_version_id
 
     def _versions(self) -> list[Model]:
         try:
-            return list(self._models.list_model_versions(name=self._place.model_name))
+            return list(self.models.list_model_versions(name=self.place.model_name))
         except exceptions.NotFound:
             return []
 
@@ -293,8 +278,8 @@ class Releases:
             self._merge(before, f"-{alias}")
 
     def _merge(self, version: str, alias: str) -> None:
-        name = f"{self._place.model_name}@{version}"
-        self._models.merge_version_aliases(name=name, version_aliases=[alias])
+        name = f"{self.place.model_name}@{version}"
+        self.models.merge_version_aliases(name=name, version_aliases=[alias])
 
     def _crown(self, version: str) -> None:
         before = self._called(CHAMPION)
@@ -307,28 +292,28 @@ class Releases:
     def _endpoint(self) -> Endpoint | None:
         """The one of this name; the oldest, should there be several."""
         request = {
-            "parent": self._place.parent,
-            "filter": f'display_name="{self._place.endpoint}"',
+            "parent": self.place.parent,
+            "filter": f'display_name="{self.place.endpoint}"',
             "order_by": "create_time",
         }
-        found: Any = self._endpoints.list_endpoints(request=request)
+        found: Any = self.endpoints.list_endpoints(request=request)
         return next(iter(found), None)
 
     def _create_endpoint(self) -> Endpoint:
         endpoint = Endpoint(
-            display_name=self._place.endpoint,
-            labels=dict(self._place.labels),
-            dedicated_endpoint_enabled=self._place.dedicated,
+            display_name=self.place.endpoint,
+            labels=dict(self.place.labels),
+            dedicated_endpoint_enabled=self.place.dedicated,
         )
-        creating = self._endpoints.create_endpoint(parent=self._place.parent, endpoint=endpoint)
-        created: Any = creating.result(timeout=self._seconds)
+        creating = self.endpoints.create_endpoint(parent=self.place.parent, endpoint=endpoint)
+        created: Any = creating.result(timeout=self.seconds)
         return created
 
     def _deployed(self, endpoint: Endpoint) -> list[DeployedModel]:
         return [
             deployed
             for deployed in endpoint.deployed_models
-            if deployed.model.partition("@")[0].endswith(f"/models/{self._place.model}")
+            if deployed.model.partition("@")[0].endswith(f"/models/{self.place.model}")
         ]
 
     def _champion(self, endpoint: Endpoint, other_than: str | None) -> str | None:
@@ -341,18 +326,18 @@ class Releases:
 
     def _to_deploy(self, version: str) -> DeployedModel:
         return DeployedModel(
-            model=f"{self._place.model_name}@{version}",
-            display_name=f"{self._place.model}-{version}",
+            model=f"{self.place.model_name}@{version}",
+            display_name=f"{self.place.model}-{version}",
             dedicated_resources={
-                "machine_spec": {"machine_type": self._place.machine_type},
-                "min_replica_count": self._place.min_replicas,
-                "max_replica_count": self._place.max_replicas,
+                "machine_spec": {"machine_type": self.place.machine_type},
+                "min_replica_count": self.place.min_replicas,
+                "max_replica_count": self.place.max_replicas,
             },
         )
 
     def _split(self, endpoint: Endpoint, shares: Mapping[str, int]) -> None:
         if dict(endpoint.traffic_split) != shares:
-            self._endpoints.update_endpoint(
+            self.endpoints.update_endpoint(
                 endpoint=Endpoint(name=endpoint.name, traffic_split=shares),
                 update_mask=FieldMask(paths=["traffic_split"]),
             )
@@ -363,9 +348,9 @@ class Releases:
             return
         for deployed in endpoint.deployed_models:
             if not endpoint.traffic_split.get(deployed.id):
-                self._endpoints.undeploy_model(
+                self.endpoints.undeploy_model(
                     endpoint=endpoint.name, deployed_model_id=deployed.id
-                ).result(timeout=self._seconds)
+                ).result(timeout=self.seconds)
 
 
 def label_value(text: str) -> str:

@@ -1,11 +1,16 @@
-"""What Vertex AI tells of a run: how its tasks ended, the verdict, the report."""
+"""What Vertex AI tells of runs: how tasks ended, the verdict, the report; which ones pushed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from google.cloud.aiplatform_v1.services.pipeline_service import PipelineServiceClient
 from google.cloud.aiplatform_v1.types import PipelineTaskDetail
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from pipeline.webhook import TIMEOUT
 
 CONSOLE = "https://console.cloud.google.com"
 FILES = "https://storage.cloud.google.com"
@@ -18,6 +23,22 @@ DRIFTED = "drifted"
 """Property of its page: 1 if what is asked is not as learned, else 0."""
 
 Details = Iterable[PipelineTaskDetail]
+
+
+@dataclass(frozen=True)
+class PushedRun:
+    """A run that pushed a version.
+
+    Attributes:
+        statistics: Folder of the statistics of the examples that it learned from; None if Vertex
+            AI does not tell it.
+        model: Folder of the model as the Trainer left it, likewise.
+        report: Where a browser finds the report, likewise.
+    """
+
+    statistics: str | None
+    model: str | None
+    report: str | None
 
 
 def run_page(project: str, region: str, job_id: str) -> str:
@@ -57,11 +78,8 @@ def pushed_version(details: Details) -> int | None:
 
 def folder(details: Details, task_name: str, output: str) -> str | None:
     """Where an output of a task is."""
-    for task in details:
-        if task.task_name == task_name and output in task.outputs:
-            for artifact in task.outputs[output].artifacts:
-                return artifact.uri
-    return None
+    made = (t.outputs[output] for t in details if t.task_name == task_name and output in t.outputs)
+    return next((artifact.uri for each in made for artifact in each.artifacts), None)
 
 
 def report_page(details: Details) -> str | None:
@@ -86,6 +104,38 @@ def failure_text(failed: Details) -> str:
     return "; ".join(f"{t.task_name} failed: {t.error.message.rstrip('.')}" for t in failed)
 
 
+def pushed_runs(
+    pipelines: PipelineServiceClient, parent: str, pipeline: str
+) -> dict[int, PushedRun]:
+    """Finds the newest run of each version, as `RunRecords.pushed` does on a laptop.
+
+    Args:
+        pipelines: Asks for runs.
+        parent: Project and region, as projects/PROJECT/locations/REGION.
+        pipeline: Name of the pipeline.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPICallError: If Google Cloud does not tell.
+    """
+    asked = {
+        "parent": parent,
+        "filter": f'display_name="{pipeline}"',
+        "order_by": "create_time desc",
+        "read_mask": FieldMask(paths=["job_detail"]),
+    }
+    found: dict[int, PushedRun] = {}
+    for job in pipelines.list_pipeline_jobs(asked, timeout=TIMEOUT):
+        details = list(job.job_detail.task_details)
+        if version := pushed_version(details):
+            run = PushedRun(
+                statistics=folder(details, "StatisticsGen", "statistics"),
+                model=folder(details, "Trainer", "model"),
+                report=report_page(details),
+            )
+            found.setdefault(version, run)
+    return found
+
+
 def _artifacts(details: Details, task_name: str) -> Iterator[Any]:
     """What a task made; resolvers have artifacts of other runs."""
     for task in details:
@@ -95,8 +145,5 @@ def _artifacts(details: Details, task_name: str) -> Iterator[Any]:
 
 
 def _property(details: Details, task_name: str, name: str) -> Any:
-    for artifact in _artifacts(details, task_name):
-        value = (artifact.metadata or {}).get(name)
-        if value is not None:
-            return value
-    return None
+    values = ((made.metadata or {}).get(name) for made in _artifacts(details, task_name))
+    return next((value for value in values if value is not None), None)

@@ -42,11 +42,6 @@ SCALES = {
 def worker_pools(scale: Scale, image: str, environment: dict[str, str]) -> list[dict[str, Any]]:
     """The machines of a training job, as the CustomJob of Vertex AI names them.
 
-    Args:
-        scale: The size.
-        image: Container image.
-        environment: Variables of every container.
-
     Returns:
         The pool of the chief, one machine, and that of the other workers, if there are any.
     """

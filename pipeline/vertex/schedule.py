@@ -32,22 +32,22 @@ def run(settings: VertexSettings, options: command_options.Schedule, console: Co
     if options.create:
         return _create(settings, options.create, console)  # Loads TFX, unlike the others.
     cloud = Cloud(settings)
+    chosen = options.pause or options.resume or options.delete
+    if not chosen:
+        _list(settings, cloud, console)
+        return 0
+    schedule = _find(settings, cloud, chosen.name)
     if options.pause:
-        schedule = _find(settings, cloud, options.pause.name)
         cloud.schedules.pause_schedule(name=schedule.name, **CALL)
-        console.print(f"{options.pause.name} is paused; runs that have begun go on.", markup=False)
+        console.print(f"{chosen.name} is paused; runs that have begun go on.", markup=False)
     elif options.resume:
-        schedule = _find(settings, cloud, options.resume.name)
         # What was missed in between is not made up for.
         cloud.schedules.resume_schedule(name=schedule.name, **CALL)
-        console.print(f"{options.resume.name} is active again.", markup=False)
+        console.print(f"{chosen.name} is active again.", markup=False)
         _show_next(console, schedule.cron)
-    elif options.delete:
-        schedule = _find(settings, cloud, options.delete.name)
-        cloud.schedules.delete_schedule(name=schedule.name, **CALL).result(timeout=120)
-        console.print(f"{options.delete.name} is deleted; its runs stay.", markup=False)
     else:
-        _list(settings, cloud, console)
+        cloud.schedules.delete_schedule(name=schedule.name, **CALL).result(timeout=120)
+        console.print(f"{chosen.name} is deleted; its runs stay.", markup=False)
     return 0
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from google.api_core import exceptions
 from google.cloud.aiplatform_v1.types import CreatePipelineJobRequest
@@ -13,10 +15,25 @@ from common.errors import UserError
 from data.table import TABLE
 from pipeline.vertex.cloud import CALL, Cloud
 from pipeline.vertex.engines import schema_uri
-from pipeline.vertex.job_request import create_request
+from pipeline.vertex.job_request import pipeline_job, request_for
 from pipeline.vertex.run_details import run_page
-from pipeline.vertex.table_state import TableState, read_table_state
 from pipeline.vertex.vertex_settings import VertexSettings
+
+STORED = ("TABLE", "CLONE", "SNAPSHOT")
+"""Types of tables whose last change is that of their rows; a view's is that of its query."""
+
+
+@dataclass(frozen=True)
+class TableState:
+    """What is known of the rows of a table.
+
+    Attributes:
+        text: Changes when they do; empty if that is not known.
+        reason: Why not, for people.
+    """
+
+    text: str = ""
+    reason: str = ""
 
 
 def start(settings: VertexSettings, cloud: Cloud, console: Console) -> str:
@@ -26,12 +43,41 @@ def start(settings: VertexSettings, cloud: Cloud, console: Console) -> str:
         UserError: If the schema file holds none, or there is no bucket for it, or no table.
     """
     table = read_table_state(settings, cloud) if settings.cache else TableState()
-    request = create_request(settings, table.text)
+    request = request_for(settings, pipeline_job(settings, table.text))
     upload_schema(settings, cloud)
     job_id = begin(settings, cloud, request, console)
     if table.reason:
         console.print(f"  It reads all rows anew, since {table.reason}.", soft_wrap=True)
     return job_id
+
+
+def read_table_state(settings: VertexSettings, cloud: Cloud) -> TableState:
+    """Asks BigQuery when the table was last changed, in any of its partitions.
+
+    Vertex AI's cache knows BigQueryExampleGen's queries and not what they read. So each query of a
+    run begins with a line that changes when the table does; where none can be written, nothing is
+    reused.
+
+    Returns:
+        Time and number of rows; neither for what BigQuery does not tell them of.
+
+    Raises:
+        UserError: If there is no such table.
+    """
+    try:
+        found = cloud.table(settings.table)
+    except exceptions.NotFound as error:
+        raise UserError(f"There is no table {settings.table}.", "Correct table.") from error
+    except exceptions.Forbidden:  # The run's account may read it all the same.
+        return TableState(reason=f"you may not look at {settings.table}")
+    if found["type"] not in STORED:
+        return TableState(reason=f"{settings.table} is no table but {found['type']}")
+    if "streamingBuffer" in found:
+        return TableState(reason=f"rows are just being streamed into {settings.table}")
+    changed = datetime.fromtimestamp(int(found["lastModifiedTime"]) / 1000, timezone.utc)
+    return TableState(
+        f"last changed {changed.isoformat(timespec='milliseconds')}, {int(found['numRows']):,} rows"
+    )
 
 
 def begin(
@@ -58,13 +104,7 @@ def upload_schema(settings: VertexSettings, cloud: Cloud) -> None:
 
 
 def upload(settings: VertexSettings, cloud: Cloud, uri: str, content: bytes) -> None:
-    """Puts a file into the bucket, under a name that tells its content.
-
-    Args:
-        settings: What the user chose.
-        cloud: Takes it.
-        uri: The gs:// name; where there is a file of it, it is the same.
-        content: Of the file.
+    """Puts a file into the bucket, under a gs:// name that tells its content.
 
     Raises:
         UserError: If there is no bucket for it.

@@ -7,7 +7,7 @@ from rich.console import Console
 from pipeline.cli.status import Exit
 from pipeline.vertex.dataflow import console_link, own_job_flags
 from pipeline.vertex.options import Stream
-from pipeline.vertex.served_model import served_model
+from pipeline.vertex.release import served_model
 from pipeline.vertex.vertex_settings import VertexSettings
 
 

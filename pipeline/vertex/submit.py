@@ -20,12 +20,11 @@ def run(settings: VertexSettings, options: Submit, console: Console) -> int:
         UserError: If the schema file holds none, or a task failed.
     """
     if options.dry_run:
-        from pipeline.vertex import (
-            job_request,  # Loads TFX, which a run that goes on can do without.
-        )
+        # Loads TFX, which a run that goes on can do without.
+        from pipeline.vertex.job_request import as_text, pipeline_job, request_for
 
-        text = job_request.as_text(settings, job_request.create_request(settings))
-        console.print(text, markup=False, soft_wrap=True)
+        request = request_for(settings, pipeline_job(settings))
+        console.print(as_text(settings, request), markup=False, soft_wrap=True)
         return 0
     cloud = Cloud(settings)
     if options.cancel:

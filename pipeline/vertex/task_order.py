@@ -22,9 +22,6 @@ def all_tasks(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def tasks_in_order(spec: Mapping[str, Any]) -> dict[str, list[str]]:
     """The tasks of a pipeline spec, in an order in which they can run.
 
-    Args:
-        spec: The `pipelineSpec` of a job.
-
     Returns:
         By task, the tasks it waits for: those it names, and those whose artifacts or parameters it
         takes.

@@ -186,16 +186,15 @@ class VertexSettings(Settings):
 
     @model_validator(mode="after")
     def _check_workers_image(self) -> VertexSettings:
-        if "@" in self.image and not self.dataflow_image:
-            raise ValueError(
-                "image is named by its digest, and that of the workers has another: "
-                "dataflow_image must be set too"
-            )
-        if "@" in self.image and self.push_to == "endpoint" and not self.serving_image:
-            raise ValueError(
-                "image is named by its digest, and that of the server has another: "
-                "serving_image must be set too"
-            )
+        needed = {"dataflow_image": "workers"}
+        if self.push_to == "endpoint":
+            needed["serving_image"] = "server"
+        for setting, whose in needed.items():
+            if "@" in self.image and not getattr(self, setting):
+                raise ValueError(
+                    f"image is named by its digest, and that of the {whose} has another: "
+                    f"{setting} must be set too"
+                )
         return self
 
     @model_validator(mode="after")

@@ -23,8 +23,7 @@ from tfx import v1 as tfx
 
 from common.errors import UserError
 from models import interpretation
-from pipeline.vertex.pushed_runs import PushedRun, pushed_runs
-from pipeline.vertex.run_details import DRIFTED, browsed
+from pipeline.vertex.run_details import DRIFTED, PushedRun, browsed, pushed_runs
 from pipeline.webhook import TIMEOUT, post, webhook_address
 from report.artifact import HTML
 from report.collect.residuals import serving_folder

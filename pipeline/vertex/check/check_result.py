@@ -57,12 +57,7 @@ def not_asked(text: str, cure: str = "") -> CheckResult:
 
 @dataclass(frozen=True)
 class Target:
-    """What checks ask about Google Cloud.
-
-    Attributes:
-        settings: What the user chose.
-        cloud: Is asked.
-    """
+    """What checks ask about Google Cloud."""
 
     settings: VertexSettings
     cloud: Cloud
@@ -71,13 +66,6 @@ class Target:
     def project(self) -> dict[str, str]:
         """The project, as the Resource Manager tells."""
         return self.cloud.ask("cloudresourcemanager", f"v1/projects/{self.settings.project}")
-
-    @cached_property
-    def table_location(self) -> str:
-        """Where the table is, such as US."""
-        project, dataset, table = self.settings.table.split(".")
-        path = f"bigquery/v2/projects/{project}/datasets/{dataset}/tables/{table}"
-        return self.cloud.ask("bigquery", path)["location"]
 
 
 LocalCheck = Callable[[VertexSettings], CheckResult]

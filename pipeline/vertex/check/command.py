@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.status import Exit
-from pipeline.vertex.check import account_checks, local_checks, place_checks, project_checks
+from pipeline.vertex.check import local_checks, place_checks, project_checks
 from pipeline.vertex.check.check_result import (
     CheckResult,
     CheckStatus,
@@ -65,9 +65,7 @@ def results(settings: VertexSettings) -> Iterator[tuple[str, CheckResult]]:
         # They wait for answers while this thread compiles, which takes as long.
         asked = {
             name: pool.submit(_asked, check, target, settings)
-            for name, check in (
-                project_checks.CHECKS | account_checks.CHECKS | place_checks.CHECKS
-            ).items()
+            for name, check in (project_checks.CHECKS | place_checks.CHECKS).items()
         }
         for name, local_check in local_checks.CHECKS.items():
             yield name, local_check(settings)

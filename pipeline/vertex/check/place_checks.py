@@ -64,7 +64,7 @@ def table(target: Target) -> CheckResult:
     """The table can be read, and exported to the bucket for temporary files."""
     settings = target.settings
     try:
-        location = target.table_location.upper()
+        location = target.cloud.table(settings.table)["location"].upper()
     except NotFound:
         return failed(f"there is no table {settings.table}", "Correct table.")
     bucket = target.cloud.storage.get_bucket(settings.temp_root.split("/")[2], **CALL)

@@ -1,16 +1,25 @@
-"""What can be asked about the project and who may do what in it."""
+"""What can be asked about the project, and who may do what with what a run needs of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from google.api_core.exceptions import Forbidden, NotFound
+
+from pipeline.vertex.addresses import Service
 from pipeline.vertex.check.check_result import (
     CheckResult,
     CloudCheck,
     Target,
     failed,
+    not_asked,
     passed,
     warning,
 )
+from pipeline.vertex.cloud import SCOPE
 from pipeline.vertex.failures import enable, grant, role_for
+from pipeline.vertex.vertex_settings import VertexSettings
 
 APIS = (
     "aiplatform",
@@ -41,6 +50,25 @@ RUN_ROLES = (
 repository may be granted there."""
 
 ALL_ROLES = {"roles/editor", "roles/owner"}
+
+IMPERSONATE = "roles/iam.serviceAccountTokenCreator"
+
+
+@dataclass(frozen=True)
+class Right:
+    """What must be allowed somewhere.
+
+    Attributes:
+        what: Where, for people.
+        service: Who knows.
+        path: Where, for the service.
+        permissions: What.
+    """
+
+    what: str
+    service: Service
+    path: str
+    permissions: tuple[str, ...]
 
 
 def project(target: Target) -> CheckResult:
@@ -73,9 +101,7 @@ def apis(target: Target) -> CheckResult:
 
 def permissions(target: Target) -> CheckResult:
     """Who asks may start runs and schedule them."""
-    path = f"v1/projects/{target.settings.project}:testIamPermissions"
-    answer = target.cloud.ask("cloudresourcemanager", path, body={"permissions": PERMISSIONS})
-    missing = sorted(set(PERMISSIONS) - set(answer.get("permissions", [])))
+    missing = _lacking(target, _on_project(target.settings, *PERMISSIONS))
     if missing:
         roles = sorted({role_for(permission) for permission in missing})
         return failed(
@@ -87,16 +113,12 @@ def permissions(target: Target) -> CheckResult:
 
 def service_accounts(target: Target) -> CheckResult:
     """The identities of tasks and workers are there, and may be acted as."""
-    accounts = sorted(
-        {
-            target.settings.service_account,
-            target.settings.dataflow_service_account or target.settings.service_account,
-        }
-    )
-    for account in accounts:
+    settings = target.settings
+    accounts = {settings.service_account, settings.dataflow_service_account} - {None}
+    for account in sorted(accounts):
         if problem := _account(target, account):
             return problem
-    return passed(f"{', '.join(accounts)}; you may act as it")
+    return passed(f"{', '.join(sorted(accounts))}; you may act as it")
 
 
 def roles(target: Target) -> CheckResult:
@@ -114,19 +136,13 @@ def roles(target: Target) -> CheckResult:
         # A group, a folder above or a role of one's own may grant the same.
         return warning(
             f"not granted to the service account by name: {', '.join(sorted(missing))}",
-            " ".join(
-                [
-                    f"gcloud projects add-iam-policy-binding {target.settings.project}",
-                    f"--member {member} --role ROLE, unless it has them in another way.",
-                ]
-            ),
+            f"gcloud projects add-iam-policy-binding {target.settings.project} --member {member} "
+            "--role ROLE, unless it has them in another way.",
         )
     return passed(f"the service account has {', '.join(sorted(granted))}")
 
 
 def _account(target: Target, account: str) -> CheckResult | None:
-    from google.api_core.exceptions import NotFound
-
     path = f"v1/projects/-/serviceAccounts/{account}"
     try:
         found = target.cloud.ask("iam", path)
@@ -139,11 +155,102 @@ def _account(target: Target, account: str) -> CheckResult | None:
         )
     if found.get("disabled"):
         return failed(f"{account} is disabled", f"gcloud iam service-accounts enable {account}")
-    act = "iam.serviceAccounts.actAs"
-    answer = target.cloud.ask("iam", f"{path}:testIamPermissions", body={"permissions": [act]})
-    if act not in answer.get("permissions", []):
-        return failed(f"you may not act as {account}", grant(act))
+    right = _to_act_as(account)
+    if _lacking(target, right):
+        return failed(f"you may not act as {account}", grant(*right.permissions))
     return None
+
+
+def your_rights(target: Target) -> CheckResult:
+    """Who asks may put the schema into the bucket."""
+    settings = target.settings
+    bucket = settings.run_root.split("/")[2]
+    rights = [_on_bucket(bucket, "storage.objects.create", "storage.objects.get")]
+    missing = list(_missing(target, rights))
+    if missing:
+        return failed(f"you lack {'; '.join(missing)}", "Ask the owner of the bucket for them.")
+    return passed(f"you may write to {bucket}")
+
+
+def account_rights(target: Target) -> CheckResult:
+    """The run's service account may do its part on project, bucket, image and itself.
+
+    Asked as the account itself: it may have its rights by a group, a folder or a role of one's own.
+    """
+    account = target.settings.service_account
+    path = f"v1/projects/-/serviceAccounts/{account}:generateAccessToken"
+    try:
+        token = target.cloud.ask("iamcredentials", path, body={"scope": [SCOPE]})["accessToken"]
+    except (Forbidden, NotFound):
+        return not_asked(
+            f"only who may act as {account} for a moment can ask what it may do",
+            f"Ask for {IMPERSONATE} on it, or compare its roles with docs/deploy.md.",
+        )
+    missing = list(_missing(target, _rights_of_account(target.settings), token))
+    if missing:
+        return failed(
+            f"{account} lacks {'; '.join(missing)}", "Grant it what docs/deploy.md lists."
+        )
+    return passed("project, bucket, image and itself: the account may do all that a run does")
+
+
+def _rights_of_account(settings: VertexSettings) -> Iterator[Right]:
+    yield _on_project(
+        settings,
+        "aiplatform.customJobs.create",
+        *(["aiplatform.hyperparameterTuningJobs.create"] if settings.tune_trials else []),
+        "aiplatform.pipelineJobs.get",
+        "bigquery.jobs.create",
+        "dataflow.jobs.create",
+        "logging.logEntries.create",
+    )
+    for bucket in sorted({f.split("/")[2] for f in (settings.run_root, settings.temp_root)}):
+        objects = (f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list"))
+        yield _on_bucket(bucket, "storage.buckets.get", *objects)
+    host, project, repository, *_ = settings.image.split("/")
+    if host.endswith("-docker.pkg.dev"):
+        place = host.removesuffix("-docker.pkg.dev")
+        yield Right(
+            f"repository {repository}",
+            "artifactregistry",
+            f"v1/projects/{project}/locations/{place}/repositories/{repository}",
+            ("artifactregistry.repositories.downloadArtifacts",),
+        )
+    yield _to_act_as(settings.service_account)
+
+
+def _on_project(settings: VertexSettings, *permissions: str) -> Right:
+    path = f"v1/projects/{settings.project}"
+    return Right("the project", "cloudresourcemanager", path, permissions)
+
+
+def _on_bucket(bucket: str, *permissions: str) -> Right:
+    return Right(f"bucket {bucket}", "storage", f"storage/v1/b/{bucket}", permissions)
+
+
+def _to_act_as(account: str) -> Right:
+    path = f"v1/projects/-/serviceAccounts/{account}"
+    return Right("itself", "iam", path, ("iam.serviceAccounts.actAs",))
+
+
+def _missing(target: Target, rights: Iterable[Right], token: str = "") -> Iterator[str]:
+    """What is not allowed, and the roles that would allow it."""
+    for right in rights:
+        if lacking := _lacking(target, right, token):
+            roles = ", ".join(sorted({role_for(permission) for permission in lacking}))
+            yield f"{', '.join(lacking)} on {right.what} ({roles})"
+
+
+def _lacking(target: Target, right: Right, token: str = "") -> list[str]:
+    wanted = list(right.permissions)
+    if right.service == "storage":  # Which asks in a way of its own.
+        path = f"{right.path}/iam/testPermissions"
+        answer = target.cloud.ask(right.service, path, params={"permissions": wanted}, token=token)
+    else:
+        path = f"{right.path}:testIamPermissions"
+        answer = target.cloud.ask(right.service, path, body={"permissions": wanted}, token=token)
+    held = answer.get("permissions", [])
+    return [permission for permission in wanted if permission not in held]
 
 
 CHECKS: dict[str, CloudCheck] = {
@@ -152,4 +259,6 @@ CHECKS: dict[str, CloudCheck] = {
     "permissions": permissions,
     "service account": service_accounts,
     "roles": roles,
+    "your rights": your_rights,
+    "account's rights": account_rights,
 }

@@ -17,9 +17,8 @@ from google_cloud import GoogleCloud, Request, refusal
 from werkzeug.serving import make_server
 
 from pipeline.vertex.check.check_result import CheckStatus, Target
-from pipeline.vertex.check.local_checks import locked_versions
+from pipeline.vertex.check.local_checks import locked_versions, serving_image
 from pipeline.vertex.check.place_checks import image
-from pipeline.vertex.check.serving_image import serving_image
 from pipeline.vertex.cloud import Cloud
 from pipeline.vertex.commands import main
 from pipeline.vertex.vertex_settings import VertexSettings, load_settings

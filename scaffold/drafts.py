@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from models.declaration import UNKNOWN, Category, Hyperparameters, Label, Number
+from models.declaration import UNKNOWN, Category, Label, Number
 from models.features import HYPERPARAMETERS
 from scaffold import sql
 from scaffold.identifiers import Names
@@ -61,7 +61,9 @@ def features(names: Names, plan: Plan, trial: Trial) -> str:
         crosses=trial.crosses,
         bands=trial.bands,
         slices=trial.slices,
-        hyperparameters=dataclasses.asdict(_hyperparameters(trial)),
+        # This project's own, on the scale of the label.
+        hyperparameters=dataclasses.asdict(HYPERPARAMETERS)
+        | {"label_scale": rounded(trial.spread, 2)},
     )
 
 
@@ -73,11 +75,6 @@ def _with_plausible(label: Label, trial: Trial) -> Label:
     mean = rounded(trial.mean - trial.spread), rounded(trial.mean + trial.spread)
     spread = rounded(trial.spread / 1.5), rounded(trial.spread * 1.5)
     return dataclasses.replace(label, plausible_mean=mean, plausible_spread=spread)
-
-
-def _hyperparameters(trial: Trial) -> Hyperparameters:
-    """This project's own, on the scale of the label."""
-    return dataclasses.replace(HYPERPARAMETERS, label_scale=rounded(trial.spread, 2))
 
 
 def judging(plan: Plan, trial: Trial) -> str:

@@ -63,9 +63,6 @@ def find(
         label: Name of the column to predict.
         columns: Values by name, as `scaffold.profile.values` gives them; the label among them.
         profiles: What they are.
-
-    Returns:
-        Suspects by column.
     """
     known = columns[label].notna()
     target = columns[label][known].to_numpy()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pyarrow.parquet as pq
 
 from common.errors import UserError
 from scaffold import drafts, plan, project, trial
-from scaffold.identifiers import Names, names
+from scaffold.identifiers import names
 from scaffold.rows import Rows
 
 
@@ -21,13 +20,11 @@ class Made:
     """What was made.
 
     Attributes:
-        names: What the project and its rows are called.
         plan: What is predicted, from what.
         trial: What quick learners made of it.
         notes: What the user should know, one sentence each.
     """
 
-    names: Names
     plan: plan.Plan
     trial: trial.Trial
     notes: tuple[str, ...]
@@ -53,9 +50,6 @@ def make(rows: Rows, label: str, unit: str, split_by: str | None, folder: Path) 
         split_by: The column whose rows stay together in one split; None to look for one.
         folder: Where to.
 
-    Returns:
-        What was made.
-
     Raises:
         UserError: If there is something at `folder`, the table is not fit, or the code can't be
             copied.
@@ -72,8 +66,16 @@ def make(rows: Rows, label: str, unit: str, split_by: str | None, folder: Path) 
         query = drafts.query(called, rows, planned)
         features = [each.feature for each in planned.features]
         tried = trial.run(query, sample, rows.name, rows.columns, planned.label, features)
-        made = Made(called, planned, tried, (*rows.notes, *notes))
-        for file, text in _files(made, rows, query).items():
+        files = {
+            "README.md": drafts.readme(called, rows, planned, tried),
+            "docs/decisions.md": drafts.decisions(called, rows, planned, tried),
+            "data/table.py": drafts.table(called, rows),
+            f"data/{called.pipeline}.sql": query,
+            "models/features.py": drafts.features(called, planned, tried),
+            "models/judging.py": drafts.judging(planned, tried),
+            "schema/schema.pbtxt": drafts.schema(planned),
+        }
+        for file, text in files.items():
             path = new / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
@@ -81,16 +83,4 @@ def make(rows: Rows, label: str, unit: str, split_by: str | None, folder: Path) 
             folder.rmdir()
         os.replace(new, folder)
     project.begin_history(folder)
-    return made
-
-
-def _files(made: Made, rows: Rows, query: str) -> Mapping[str, str]:
-    return {
-        "README.md": drafts.readme(made.names, rows, made.plan, made.trial),
-        "docs/decisions.md": drafts.decisions(made.names, rows, made.plan, made.trial),
-        "data/table.py": drafts.table(made.names, rows),
-        f"data/{made.names.pipeline}.sql": query,
-        "models/features.py": drafts.features(made.names, made.plan, made.trial),
-        "models/judging.py": drafts.judging(made.plan, made.trial),
-        "schema/schema.pbtxt": drafts.schema(made.plan),
-    }
+    return Made(planned, tried, (*rows.notes, *notes))

@@ -16,7 +16,7 @@ import pandas as pd
 from common.errors import UserError
 from models.declaration import UNKNOWN, Category, Feature, Label, Number
 from scaffold import leaks, sql
-from scaffold.profile import Profile, keys, profile, values
+from scaffold.profile import Profile, find_key, profile, values
 from scaffold.rows import Rows
 
 OTHER = "Other"
@@ -36,12 +36,10 @@ class Planned:
 
     Attributes:
         feature: Its declaration.
-        column: The column of the table.
         sql: The expression of the query that gives it.
     """
 
     feature: Feature
-    column: str
     sql: str
 
 
@@ -80,11 +78,6 @@ class Plan:
     decisions: tuple[Decision, ...]
     suspects: tuple[leaks.Suspect, ...]
 
-    @property
-    def left_out(self) -> tuple[leaks.Suspect, ...]:
-        """The suspects that are no features."""
-        return tuple(s for s in self.suspects if s.left_out)
-
 
 def make(rows: Rows, label: str, unit: str, split_by: str | None) -> Plan:
     """Decides on each column of a table.
@@ -94,9 +87,6 @@ def make(rows: Rows, label: str, unit: str, split_by: str | None) -> Plan:
         label: Name of the column to predict.
         unit: Its unit; may be empty.
         split_by: The column whose rows stay together in one split; None to look for one.
-
-    Returns:
-        The plan.
 
     Raises:
         UserError: If a column is not there, the label is no number, or nothing is left to predict
@@ -115,13 +105,13 @@ def make(rows: Rows, label: str, unit: str, split_by: str | None) -> Plan:
         )
     columns = {name: values(rows, name) for name in profiles}
     suspects = leaks.find(label, columns, profiles)
-    found_keys = keys(list(profiles.values()), rows.data.num_rows)
-    key = split_by or next(iter(found_keys), None)
+    key = split_by or find_key(profiles.values(), rows.data.num_rows)
     if key is not None:
         sql.check_key(profiles[key].column)
 
     features: list[Planned] = []
-    decisions = [Decision(label, "label", f"What is predicted{_in_unit(unit)}.")]
+    in_unit = f", in {unit}" if unit else ""
+    decisions = [Decision(label, "label", f"What is predicted{in_unit}.")]
     whole = rows.total == rows.data.num_rows
     for name, each in profiles.items():
         if name == label:
@@ -145,10 +135,6 @@ def make(rows: Rows, label: str, unit: str, split_by: str | None) -> Plan:
         tuple(decisions),
         tuple(suspects.values()),
     )
-
-
-def _in_unit(unit: str) -> str:
-    return f", in {unit}" if unit else ""
 
 
 def _decide(
@@ -203,7 +189,7 @@ def _number(profiled: Profile, series: pd.Series, whole: bool) -> Planned:
         boundaries=boundaries(known, low, high),
         optional=profiled.nulls > 0,
     )
-    return Planned(feature, profiled.name, sql.number(profiled.column))
+    return Planned(feature, sql.number(profiled.column))
 
 
 def _category(profiled: Profile) -> Planned:
@@ -215,38 +201,27 @@ def _category(profiled: Profile) -> Planned:
     title = profiled.name.replace("_", " ")
     help_ = f"{title}, as the table has it" + (f"; {OTHER} for any other" if others else "")
     expression = sql.category(profiled.column, words, OTHER if others else None)
-    return Planned(Category(profiled.name, vocabulary, help_), profiled.name, expression)
+    return Planned(Category(profiled.name, vocabulary, help_), expression)
 
 
 def _times(profiled: Profile) -> Iterator[Planned]:
     """What comes back each day, week and year; how late it is does not, and no model knows it."""
     name, optional = profiled.name, profiled.nulls > 0
     title = name.replace("_", " ")
+
+    def part(unit: str, low: int, high: int, help_: str) -> Planned:
+        edges = tuple(range(low + 1, high + 1))
+        called = f"{name}_{unit.lower()}"
+        feature = Number(called, "", low, high, help_, boundaries=edges, optional=optional)
+        return Planned(feature, sql.part_of_time(unit, name))
+
     if profiled.kind == "moment":
-        hour = Number(
-            f"{name}_hour",
-            "",
-            0,
-            23,
-            f"hour of {title}, in UTC if the table's times are",
-            boundaries=tuple(range(1, 24)),
-            optional=optional,
-        )
-        yield Planned(hour, name, sql.part_of_time("HOUR", name))
+        yield part("HOUR", 0, 23, f"hour of {title}, in UTC if the table's times are")
     missing = (UNKNOWN,) if optional else ()
     day = Category(f"{name}_weekday", (*DAYS, *missing), f"day of the week of {title}")
-    yield Planned(day, name, sql.weekday(name, DAYS))
+    yield Planned(day, sql.weekday(name, DAYS))
     if (profiled.high - profiled.low).days >= _DAYS_FOR_MONTHS:  # type: ignore[union-attr]
-        month = Number(
-            f"{name}_month",
-            "",
-            1,
-            12,
-            f"month of {title}, from 1 to 12",
-            boundaries=tuple(range(2, 13)),
-            optional=optional,
-        )
-        yield Planned(month, name, sql.part_of_time("MONTH", name))
+        yield part("MONTH", 1, 12, f"month of {title}, from 1 to 12")
 
 
 def limits(known: pd.Series, whole: bool) -> tuple[float, float]:

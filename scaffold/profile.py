@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -97,17 +97,14 @@ def _profile(column: Column, series: pd.Series, rows: int) -> Profile:
     nulls = 1 - len(known) / rows
     kind = _kind(column, known, distinct)
     if kind == "category":
-        counts = _as_words(known, column).value_counts()
+        words = known.astype("int64").astype(str) if column.type == "INT64" else known
+        counts = words.value_counts()
         # Of equally frequent words the order is the alphabet's, whatever the order of the rows.
-        words = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        return Profile(column, kind, nulls, distinct, tuple((str(w), int(n)) for w, n in words))
+        found = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return Profile(column, kind, nulls, distinct, tuple((str(w), int(n)) for w, n in found))
     if kind in ("number", "moment", "date"):
         return Profile(column, kind, nulls, distinct, low=known.min(), high=known.max())
     return Profile(column, kind, nulls, distinct)
-
-
-def _as_words(known: pd.Series, column: Column) -> pd.Series:
-    return known.astype("int64").astype(str) if column.type == "INT64" else known
 
 
 def _kind(column: Column, known: pd.Series, distinct: int) -> Kind:
@@ -135,10 +132,10 @@ def _kind(column: Column, known: pd.Series, distinct: int) -> Kind:
     return "category" if known.value_counts().iloc[0] >= RARE else "identifier"
 
 
-def keys(profiles: Sequence[Profile], rows: int) -> list[str]:
-    """Columns that could say which rows belong together: identifiers that repeat, without gaps."""
-    return [
-        p.name
-        for p in profiles
-        if p.kind == "identifier" and p.nulls == 0 and 100 <= p.distinct <= _UNIQUE * rows
-    ]
+def find_key(profiles: Iterable[Profile], rows: int) -> str | None:
+    """The first column that could say which rows belong together: one that repeats, no gaps."""
+    for each in profiles:
+        repeats = 100 <= each.distinct <= _UNIQUE * rows
+        if each.kind == "identifier" and each.nulls == 0 and repeats:
+            return each.name
+    return None

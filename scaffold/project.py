@@ -19,9 +19,6 @@ _ANSWERS = ".copier-answers.yml.copied"
 def copy(folder: Path) -> tuple[str, ...]:
     """Copies the code.
 
-    Args:
-        folder: Where to; a new folder.
-
     Returns:
         What the user should know, one sentence each.
 

@@ -83,11 +83,8 @@ def key(column: Column) -> str:
     source = name(column.name)
     if column.type in ("TIMESTAMP", "DATETIME"):
         source = f"EXTRACT(DATE FROM {source})"
-    return (
-        f"IFNULL(CAST({source} AS STRING), '')"
-        if column.type != "STRING"
-        else (f"IFNULL({source}, '')")
-    )
+    word = source if column.type == "STRING" else f"CAST({source} AS STRING)"
+    return f"IFNULL({word}, '')"
 
 
 def row_key(columns: Sequence[Column]) -> str:

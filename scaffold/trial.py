@@ -34,6 +34,7 @@ _TRIED_FOR_CROSSES = 6
 _WORTH = 0.002
 """Share of the label's variance that a cross must explain beyond its parents."""
 
+_LEAST_EXAMPLES = 50
 _FEW_WORDS = 12
 _BANDS = 2
 _SEED = 1
@@ -80,17 +81,6 @@ def run(
 ) -> Trial:
     """Runs the query on the sample, and learns from its train split.
 
-    Args:
-        query: Text of the query, with its placeholders.
-        sample: A Parquet file of the table's rows.
-        table: The table's name.
-        columns: The table's columns.
-        label: What is predicted.
-        features: What from.
-
-    Returns:
-        What was found.
-
     Raises:
         UserError: If the query cannot be run, or a split has too few rows.
     """
@@ -105,15 +95,14 @@ def run(
     target, truth = train[label.name].to_numpy(float), eval_[label.name].to_numpy(float)
     inputs = {split: _inputs(frame, features) for split, frame in frames.items()}
     is_category = [isinstance(feature, Category) for feature in features]
-    trees = HistGradientBoostingRegressor(
-        max_iter=100, categorical_features=is_category, random_state=_SEED, early_stopping=False
-    ).fit(inputs["train"], target)
+    trees = _trees(inputs["train"], target, is_category, rounds=100)
     errors = trees.predict(inputs["eval"]) - truth
     mean_errors = target.mean() - truth
-    importance = {
-        feature.name: _importance(inputs, i, is_category[i], target, truth)
-        for i, feature in enumerate(features)
-    }
+    importance = {}
+    for i, feature in enumerate(features):
+        one = {split: columns[:, [i]] for split, columns in inputs.items()}
+        score = _trees(one["train"], target, [is_category[i]], rounds=30).score(one["eval"], truth)
+        importance[feature.name] = max(0.0, float(score))
     bands = _bands(train, features, importance)
     slices = _slices(features, bands, importance)
     return Trial(
@@ -129,9 +118,6 @@ def run(
         bounds=_bounds(eval_, errors, _rmse(mean_errors), bands, slices),
         request=_typical(train, features),
     )
-
-
-_LEAST_EXAMPLES = 50
 
 
 def _split(
@@ -162,17 +148,12 @@ def _inputs(frame: pd.DataFrame, features: Sequence[Feature]) -> np.ndarray:
     return np.column_stack(columns)
 
 
-def _importance(
-    inputs: Mapping[str, np.ndarray],
-    column: int,
-    is_category: bool,
-    target: np.ndarray,
-    truth: np.ndarray,
-) -> float:
-    trees = HistGradientBoostingRegressor(
-        max_iter=30, categorical_features=[is_category], random_state=_SEED, early_stopping=False
-    ).fit(inputs["train"][:, [column]], target)
-    return max(0.0, float(trees.score(inputs["eval"][:, [column]], truth)))
+def _trees(
+    inputs: np.ndarray, target: np.ndarray, is_category: Sequence[bool], rounds: int
+) -> HistGradientBoostingRegressor:
+    return HistGradientBoostingRegressor(
+        max_iter=rounds, categorical_features=is_category, random_state=_SEED, early_stopping=False
+    ).fit(inputs, target)
 
 
 def _rmse(errors: np.ndarray) -> float:

@@ -98,16 +98,11 @@ def _closure(module: str) -> dict[str, str]:
 
 
 def _file(module: str) -> Path | None:
-    package, _, _ = module.rpartition(".")
-    if importlib.util.find_spec(package) is None or not _is_package(package):
+    package = importlib.util.find_spec(module.rpartition(".")[0])
+    if package is None or package.submodule_search_locations is None:
         return None
     spec = importlib.util.find_spec(module)
     return Path(spec.origin) if spec and spec.origin else None
-
-
-def _is_package(name: str) -> bool:
-    spec = importlib.util.find_spec(name)
-    return spec is not None and spec.submodule_search_locations is not None
 
 
 def _source(module: str) -> str:

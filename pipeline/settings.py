@@ -14,9 +14,9 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from data.table import TABLE, QueryParameters
@@ -305,33 +305,26 @@ class Settings(Layered, QueryParameters):
     @property
     def chosen_hyperparameters(self) -> tuple[str, ...]:
         """Names of those that the user has set, be it to what they are by default."""
-        names = (field.name for field in dataclasses.fields(Hyperparameters))
-        return tuple(name for name in names if name in self.model_fields_set)
+        return tuple(name for name in _names(Hyperparameters) if name in self.model_fields_set)
 
     @property
     def hyperparameters(self) -> Hyperparameters:
         """What shapes the network and how it learns."""
-        return Hyperparameters(
-            hidden_units=tuple(int(width) for width in self.hidden_units.split(",") if width),
-            category_embedding=self.category_embedding,
-            wide_learning_rate=self.wide_learning_rate,
-            wide_l2=self.wide_l2,
-            deep_learning_rate=self.deep_learning_rate,
-            label_scale=self.label_scale,
-            cross_share=self.cross_share,
-        )
+        values: dict[str, Any] = {name: getattr(self, name) for name in _names(Hyperparameters)}
+        values["hidden_units"] = tuple(int(w) for w in self.hidden_units.split(",") if w)
+        return Hyperparameters(**values)
 
     @property
     def bounds(self) -> Bounds:
         """When a model is blessed."""
-        return Bounds(
-            max_rmse=self.max_rmse,
-            max_slice_rmse=self.max_slice_rmse,
-            max_rmse_rise=self.max_rmse_rise,
-            max_slice_rmse_rise=self.max_slice_rmse_rise,
-            min_slice_size=self.min_slice_size,
-            judged_slices=tuple(filter(None, self.judged_slices.split(","))),
-        )
+        values: dict[str, Any] = {name: getattr(self, name) for name in _names(Bounds)}
+        values["judged_slices"] = tuple(filter(None, self.judged_slices.split(",")))
+        return Bounds(**values)
+
+
+def _names(declared: type[Hyperparameters] | type[Bounds]) -> list[str]:
+    """Of its fields; the settings have one of each name."""
+    return [field.name for field in dataclasses.fields(declared)]
 
 
 class LocalSettings(Settings):
@@ -389,22 +382,16 @@ class LocalSettings(Settings):
             raise ValueError("there is no such folder")
         return str(path.resolve())
 
-    @field_validator("score_input")
+    @field_validator("score_input", "score_output")
     @classmethod
-    def _check_rows(cls, place: str | None) -> str | None:
+    def _check_rows(cls, place: str | None, field: ValidationInfo) -> str | None:
         if place is None or not place.endswith(ROW_FILES) or place.startswith("gs://"):
             return place
         path = str(expanded(Path(place)))
-        if not glob.glob(path):  # Told now, and not once a model is pushed.
+        # Told now, and not once a model is pushed.
+        if field.field_name == "score_input" and not glob.glob(path):
             raise ValueError("there is no such file")
         return path
-
-    @field_validator("score_output")
-    @classmethod
-    def _expand_output(cls, place: str | None) -> str | None:
-        if place is None or not place.endswith(ROW_FILES) or place.startswith("gs://"):
-            return place
-        return str(expanded(Path(place)))
 
     @field_validator("source")
     @classmethod

@@ -21,11 +21,7 @@ class RootError(Exception):
 
 
 class Root:
-    """A root file system.
-
-    Args:
-        folder: Where it is kept.
-    """
+    """A root file system."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

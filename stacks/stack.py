@@ -83,10 +83,7 @@ class Choice:
 
 
 def choose(stacks: tuple[Stack, ...] = STACKS) -> Choice:
-    """The newest Python that fits this machine.
-
-    Args:
-        stacks: Those to choose from, the newest first.
+    """The newest Python that fits this machine, of stacks with the newest first.
 
     Raises:
         StackError: If there is none.

@@ -135,11 +135,6 @@ def load_command(
 ) -> tuple[AnySettings, str | None, BaseModel | None]:
     """Reads settings from all their sources, and which command is to be run with which options.
 
-    Args:
-        kind: The settings to read.
-        arguments: Command-line flags, then the name of a command and its options.
-        commands: Those there are.
-
     Returns:
         Checked, frozen settings; the command, if one is named, and its options.
 

@@ -63,9 +63,6 @@ def run_command(
         package: Where the modules of the commands are.
         commands: By name of a command, what it takes.
         default: The command where none is named; one that takes nothing.
-
-    Returns:
-        One of `Exit`.
     """
     from pathlib import Path
 

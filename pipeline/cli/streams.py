@@ -8,11 +8,7 @@ import sys
 
 
 class Stream(io.TextIOWrapper):
-    """Text to a file descriptor; says nothing more once that can't be written.
-
-    Args:
-        number: The file descriptor.
-    """
+    """Text to a file descriptor; says nothing more once that can't be written."""
 
     def __init__(self, number: int) -> None:
         raw = os.fdopen(number, "wb", closefd=number > 2)

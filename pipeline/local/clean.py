@@ -143,7 +143,8 @@ def plan(store: mlmd.MetadataStore, root: Path, keep: int) -> Cleaning:
     places = [
         *old_versions,
         *(folder for id_ in gone for folder in (root / PIPELINE).glob(f"*/*/{id_}")),
-        *(place for name in old for place in _files(root, name) if place.exists()),
+        *(root / "logs" / f"{name}.log" for name in old),
+        *(root / "reports" / f"{name}.html" for name in old),
     ]
     records = {c.name: c for c in store.get_contexts_by_type(RECORD)}
     return Cleaning(
@@ -152,7 +153,7 @@ def plan(store: mlmd.MetadataStore, root: Path, keep: int) -> Cleaning:
         artifacts=frozenset(a.id for a in there) - artifacts,
         executions=gone,
         contexts=frozenset(c.id for of in (runs, records) for n, c in of.items() if n in old),
-        places=tuple(place for place in places if place not in pages),
+        places=tuple(place for place in places if place.exists() and place not in pages),
     )
 
 
@@ -172,10 +173,6 @@ def _pages_of_versions(root: Path, gone: Collection[Path]) -> set[Path]:
     stay = {version.name for version in (root / "serving").glob("*/*") if version not in gone}
     links = reports_of_versions(root).glob("*.html")
     return {link.resolve() for link in links if link.stem in stay}
-
-
-def _files(root: Path, run_id: str) -> tuple[Path, ...]:
-    return root / "logs" / f"{run_id}.log", root / "reports" / f"{run_id}.html"
 
 
 def _needed_next(

@@ -8,16 +8,8 @@ from pipeline.cli.entry import run_command
 from pipeline.local import clean, init, predict, release, report, serve, stream, watch
 from pipeline.settings import LocalSettings
 
-COMMANDS = {
-    "clean": clean.Options,
-    "init": init.Options,
-    "predict": predict.Options,
-    "release": release.Options,
-    "report": report.Options,
-    "serve": serve.Options,
-    "stream": stream.Options,
-    "watch": watch.Options,
-}
+_MODULES = (clean, init, predict, release, report, serve, stream, watch)
+COMMANDS = {module.__name__.rpartition(".")[2]: module.Options for module in _MODULES}
 
 
 def main(arguments: Sequence[str]) -> int:

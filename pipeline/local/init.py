@@ -10,7 +10,7 @@ from pydantic_settings import CliPositionalArg
 from rich.console import Console
 
 from common.errors import UserError
-from pipeline.cli.console import show_places
+from pipeline.cli.console import show_lines, show_places
 from pipeline.settings import BIGQUERY, LocalSettings
 
 
@@ -65,19 +65,15 @@ def _show(made, unit: str, console: Console) -> None:
     in_unit = f" {unit}" if unit else ""
     examples = ", ".join(f"{count:,} {split}" for split, count in tried.examples.items())
     split_by = planned.key or "the whole row"
-    show_places(
-        console,
-        {
-            "Label": planned.label.name + (f", in {unit}" if unit else ""),
-            "Features": ", ".join(each.feature.name for each in planned.features),
-            "Crosses": ", ".join(cross.name for cross in tried.crosses) or "none worth it",
-            "Splits": f"by {split_by}: {examples}",
-            "Bound": f"RMSE {tried.bounds.max_rmse:g}{in_unit}; the mean has {tried.mean_rmse:.4g}"
-            f"{in_unit}, boosted trees {tried.tree_rmse:.4g}{in_unit}",
-        },
-    )
+    bound = f"RMSE {tried.bounds.max_rmse:g}{in_unit}; the mean has {tried.mean_rmse:.4g}{in_unit}"
+    lines = [
+        ("Label", planned.label.name + (f", in {unit}" if unit else "")),
+        ("Features", ", ".join(each.feature.name for each in planned.features)),
+        ("Crosses", ", ".join(cross.name for cross in tried.crosses) or "none worth it"),
+        ("Splits", f"by {split_by}: {examples}"),
+        ("Bound", f"{bound}, boosted trees {tried.tree_rmse:.4g}{in_unit}"),
+    ]
     for suspect in planned.suspects:
         done = "left out" if suspect.left_out else "kept"
-        show_places(console, {"Leak?": f"{suspect.column}, {done}. {suspect.why}"})
-    for note in made.notes:
-        show_places(console, {"Note": note})
+        lines.append(("Leak?", f"{suspect.column}, {done}. {suspect.why}"))
+    show_lines(console, [*lines, *(("Note", note) for note in made.notes)])

@@ -28,7 +28,6 @@ from pipeline.caching import name_by_content, rooms_fingerprint
 from pipeline.cli.status import Observer, State
 from pipeline.settings import BIGQUERY, ROOT, LocalSettings
 from report.collect.lineage import RUN, read_lineage
-from report.facts import Lineage
 from report.runs.metadata_file import METADATA, open_metadata
 from report.runs.run_records import RunRecords
 from report.runs.summary import RunSummary
@@ -103,8 +102,9 @@ def inputs_of(settings: LocalSettings) -> str | None:
 
 def leave(run_root: Path, run_id: str, inputs: str, summary: RunSummary) -> None:
     """Leaves a run that has ended for the next one; `inputs` is what decided on it."""
-    lineage = read_lineage(open_metadata(run_root), run_id)
-    places = tuple(_places(lineage, summary))
+    artifacts = read_lineage(open_metadata(run_root), run_id).artifacts.values()
+    pushed = [summary.pushed_to] if summary.pushed_to else []
+    places = (*sorted({artifact.uri for artifact in artifacts}), *pushed)
     # TFX makes anew what has gone, so the next run is not the same.
     if all(Path(place).exists() for place in places):
         digests = _metadata_digest(run_root), places, _files_digest(places)
@@ -181,12 +181,6 @@ def _clear_stored(message: metadata_store_pb2.Context | metadata_store_pb2.Execu
 def _cache_type(store: mlmd.MetadataStore) -> int:
     """Id of the type of the contexts that tie an execution to its key in TFX's cache."""
     return store.get_context_type("execution_cache").id
-
-
-def _places(lineage: Lineage, summary: RunSummary) -> Iterator[str]:
-    yield from sorted({artifact.uri for artifact in lineage.artifacts.values()})
-    if summary.pushed_to:
-        yield summary.pushed_to
 
 
 def _metadata_digest(run_root: Path) -> str:

@@ -164,7 +164,10 @@ def predict(folder: Path, request: Mapping[str, str | float]) -> Answer:
             f"declares ({', '.join(sorted(wanted.keys() ^ request.keys()))}).",
             "Run local_runner.py, to train and push one on today's.",
         )
-    prediction = _prediction(signature, request)
+    import tensorflow as tf  # Loaded by now.
+
+    asked = {name: tf.constant([value]) for name, value in request.items()}
+    prediction = float(signature(**asked)[PREDICTION][0])
     return Answer(prediction, _narrowest(intervals, prediction, request), version.damaged)
 
 
@@ -213,9 +216,3 @@ def _narrowest(
     level, ends = next(iter(intervals.around(np.array([prediction]), columns).items()))
     low, high = ends[0].tolist()
     return level, (low, high)
-
-
-def _prediction(signature: Any, request: Mapping[str, str | float]) -> float:
-    import tensorflow as tf
-
-    return float(signature(**{n: tf.constant([v]) for n, v in request.items()})[PREDICTION][0])

@@ -126,10 +126,6 @@ def run_options(first: str | None, last: str | None) -> RunOptions | None:
 
     TFX runs what is both downstream of the first component and upstream of the last.
 
-    Args:
-        first: First component to run; None for the first there is.
-        last: Last component to run; None for the last there is.
-
     Returns:
         None for a full run.
     """

@@ -89,7 +89,11 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
     if options.retrain:
         check_files(settings)
     folder = (options.log or settings.run_root / "requests").expanduser()
-    labels = _labels(options.labels)
+    labels = None
+    if options.labels:
+        from serving.watch.labels import read_labels  # Arrow and pandas take a moment.
+
+        labels = read_labels(options.labels.expanduser())
     files = find_files(folder, since)
     records = RunRecords.open(settings.run_root)
     runs = records.pushed()
@@ -124,14 +128,6 @@ def run(settings: LocalSettings, options: Options, console: Console) -> int:
         console.print("\nTraining goes on from the last blessed model.")
         return run_pipeline(settings.model_copy(update={"warm_start": True}), None, console)
     return status
-
-
-def _labels(file: Path | None) -> Labels | None:
-    if file is None:
-        return None
-    from serving.watch.labels import read_labels  # Arrow and pandas take a moment.
-
-    return read_labels(file.expanduser())
 
 
 def _day(text: str | None) -> datetime.date | None:
@@ -284,10 +280,11 @@ def tell(
         f"{period.name}: {period.unjudged}" for period in watched.periods if period.unjudged
     ]
     lines += _named("Not judged", unjudged)
-    lines += _named(
-        "Found",
-        [f"{finding}{_more(count)}" for finding, count in gathered(watched.findings)],
-    )
+    found = [
+        f"{finding} So in {count} periods." if count > 1 else str(finding)
+        for finding, count in gathered(watched.findings)
+    ]
+    lines += _named("Found", found)
     measured = [distance for period in watched.periods for distance in period.distances]
     if measured and not watched.findings:
         most = max(measured, key=lambda distance: distance.value / distance.bound)
@@ -300,11 +297,6 @@ def tell(
         lines.append(("Labels", describe_truth(truth, wording)))
         lines += [("", record)] if (record := describe_record(truth, wording)) else []
     show_lines(console, lines)
-
-
-def _more(count: int) -> str:
-    """In how many periods the same was found, a sentence; nothing if in one."""
-    return f" So in {count} periods." if count > 1 else ""
 
 
 def _named(name: str, told: list[str]) -> list[tuple[str, str]]:

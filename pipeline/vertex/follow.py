@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -85,7 +84,7 @@ def follow(
         return Exit.INTERRUPTED
     if job.state == PipelineState.PIPELINE_STATE_SUCCEEDED:
         minutes = (job.end_time - job.start_time).total_seconds() / 60  # type: ignore[operator]
-        details = list(_details(job, _tasks(job)))
+        details = _details(job, _tasks(job))
         blessed = run_details.blessed(details)
         verdict = {None: "", True: " The model is blessed.", False: " The model is not blessed."}
         console.print(f"\nThe run succeeded after {minutes:,.0f} minutes.{verdict[blessed]}")
@@ -121,9 +120,9 @@ def _tasks(job: PipelineJob) -> list[str]:
     return list(tasks_in_order(spec))
 
 
-def _details(job: PipelineJob, tasks: Any) -> Iterator[PipelineTaskDetail]:
+def _details(job: PipelineJob, tasks: Any) -> list[PipelineTaskDetail]:
     """Those of tasks; the pipeline itself is among them, as is what drives a task."""
-    return (task for task in job.job_detail.task_details if task.task_name in tasks)
+    return [task for task in job.job_detail.task_details if task.task_name in tasks]
 
 
 def _state(task: PipelineTaskDetail) -> State:

@@ -47,7 +47,6 @@ def describe(pipeline: str, status: Any, details: run_details.Details) -> str:
         status: The PipelineTaskFinalStatus of all tasks but the exit handler.
         details: Of the run's tasks.
     """
-    details = list(details)
     blessed = run_details.blessed(details)
     model = {None: "", True: ", and its model is blessed", False: "; its model is not blessed"}
     lines = [f"{pipeline}: the run {status.state.lower()}{model[blessed]}."]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ WATCH = "Watch"
 DRIFTED = "drifted"
 """Property of its page: 1 if what is asked is not as learned, else 0."""
 
-Details = Iterable[PipelineTaskDetail]
+Details = Sequence[PipelineTaskDetail]
 
 
 @dataclass(frozen=True)
@@ -48,20 +48,18 @@ def run_page(project: str, region: str, job_id: str) -> str:
 
 def blessed(details: Details) -> bool | None:
     """Whether the model was blessed, by the Evaluator and the replay; None if nothing judged it."""
-    details = list(details)
     answers = [_property(details, judge, "blessed") for judge in ("Evaluator", "Replay")]
     return None if answers[0] is None else 0 not in answers
 
 
 def drifted(details: Details) -> bool | None:
     """Whether a watch found what is asked to be not as learned; None if the run is no watch."""
-    answer = _property(list(details), WATCH, DRIFTED)
+    answer = _property(details, WATCH, DRIFTED)
     return None if answer is None else bool(answer)
 
 
 def verdict(details: Details) -> str | None:
     """The sentence that the report begins with, or the page of a watch."""
-    details = list(details)
     return _property(details, "Report", "verdict") or _property(details, WATCH, "verdict")
 
 
@@ -84,7 +82,6 @@ def folder(details: Details, task_name: str, output: str) -> str | None:
 
 def report_page(details: Details) -> str | None:
     """Where a browser finds the report, or the page of a watch."""
-    details = list(details)
     pages = [*_artifacts(details, "Report"), *_artifacts(details, WATCH)]
     return browsed(pages[0].uri) if pages else None
 
@@ -125,7 +122,7 @@ def pushed_runs(
     }
     found: dict[int, PushedRun] = {}
     for job in pipelines.list_pipeline_jobs(asked, timeout=TIMEOUT):
-        details = list(job.job_detail.task_details)
+        details = job.job_detail.task_details
         if version := pushed_version(details):
             run = PushedRun(
                 statistics=folder(details, "StatisticsGen", "statistics"),

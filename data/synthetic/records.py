@@ -15,40 +15,24 @@ from data.synthetic.distributions import Floats, Integers
 
 UNKNOWN = 99
 
+_COLUMNS = (
+    *("source_year", "year", "month", "day", "wday", "state", "is_male", "child_race"),
+    *("weight_pounds", "plurality", "apgar_1min", "apgar_5min", "mother_residence_state"),
+    *("mother_race", "mother_age", "gestation_weeks", "lmp", "mother_married"),
+    *("mother_birth_state", "cigarette_use", "cigarettes_per_day", "alcohol_use"),
+    *("drinks_per_week", "weight_gain_pounds", "born_alive_alive", "born_alive_dead"),
+    *("born_dead", "ever_born", "father_race", "father_age", "record_weight"),
+)
+_TYPES = {
+    **dict.fromkeys(("state", "mother_residence_state", "lmp", "mother_birth_state"), pa.string()),
+    **dict.fromkeys(("is_male", "mother_married", "cigarette_use", "alcohol_use"), pa.bool_()),
+    "weight_pounds": pa.float64(),
+}
+"""Of the columns that are no whole numbers."""
+
 SCHEMA = pa.schema(
-    [
-        pa.field("source_year", pa.int64(), nullable=False),
-        ("year", pa.int64()),
-        ("month", pa.int64()),
-        ("day", pa.int64()),
-        ("wday", pa.int64()),
-        ("state", pa.string()),
-        pa.field("is_male", pa.bool_(), nullable=False),
-        ("child_race", pa.int64()),
-        ("weight_pounds", pa.float64()),
-        ("plurality", pa.int64()),
-        ("apgar_1min", pa.int64()),
-        ("apgar_5min", pa.int64()),
-        ("mother_residence_state", pa.string()),
-        ("mother_race", pa.int64()),
-        ("mother_age", pa.int64()),
-        ("gestation_weeks", pa.int64()),
-        ("lmp", pa.string()),
-        ("mother_married", pa.bool_()),
-        ("mother_birth_state", pa.string()),
-        ("cigarette_use", pa.bool_()),
-        ("cigarettes_per_day", pa.int64()),
-        ("alcohol_use", pa.bool_()),
-        ("drinks_per_week", pa.int64()),
-        ("weight_gain_pounds", pa.int64()),
-        ("born_alive_alive", pa.int64()),
-        ("born_alive_dead", pa.int64()),
-        ("born_dead", pa.int64()),
-        ("ever_born", pa.int64()),
-        ("father_race", pa.int64()),
-        ("father_age", pa.int64()),
-        ("record_weight", pa.int64()),
-    ]
+    pa.field(name, _TYPES.get(name, pa.int64()), nullable=name not in ("source_year", "is_male"))
+    for name in _COLUMNS
 )
 """The columns of the BigQuery table, in its order and with its types."""
 

@@ -150,25 +150,19 @@ def _executed(lineage: Lineage, upstream: Upstream) -> tuple[_Labels, _Edges]:
 
 
 def _layers(nodes: Mapping[Name, object], edges: Sequence[tuple[Name, Name]]) -> dict[Name, int]:
-    """The generation of each node: one below the lowest of those before it."""
-    sorter: TopologicalSorter[Name] = TopologicalSorter(dict.fromkeys(nodes, ()))
-    successors: dict[Name, list[Name]] = defaultdict(list)
-    for before, node in edges:
-        sorter.add(node, before)
-        successors[before].append(node)
-    sorter.prepare()
+    """The layer of each node: one below the lowest of those before it."""
+    before: dict[Name, list[Name]] = {node: [] for node in nodes}
+    after: dict[Name, list[Name]] = {node: [] for node in nodes}
+    for first, second in edges:
+        before[second].append(first)
+        after[first].append(second)
     layer: dict[Name, int] = {}
-    generation = 0
-    while sorter.is_active():
-        ready = sorter.get_ready()
-        layer.update(dict.fromkeys(ready, generation))
-        sorter.done(*ready)
-        generation += 1
+    for node in TopologicalSorter(before).static_order():
+        layer[node] = max((layer[other] + 1 for other in before[node]), default=0)
     # What nothing comes before stands right above the first that reads it.
-    reached = {node for _, node in edges}
     for node in nodes:
-        if node not in reached and successors[node]:
-            layer[node] = min(layer[n] for n in successors[node]) - 1
+        if after[node] and not before[node]:
+            layer[node] = min(layer[other] for other in after[node]) - 1
     return layer
 
 

@@ -20,15 +20,8 @@ REFERENCE_YEARS = (2001, 2008)
 
 # -------------------------------------------------------------------------------- when and how many
 BIRTHS_MILLIONS = {
-    1969: 3.60,
-    1973: 3.15,
-    1980: 3.62,
-    1988: 3.91,
-    1990: 4.16,
-    2000: 4.06,
-    2007: 4.32,
-    2008: 4.25,
-}
+    1969: 3.60, 1973: 3.15, 1980: 3.62, 1988: 3.91, 1990: 4.16, 2000: 4.06, 2007: 4.32, 2008: 4.25,
+}  # fmt: skip
 HALF_SAMPLED_BIRTHS = {1971: 1.0, 1972: 0.95, 1977: 0.45, 1984: 0.10, 1985: 0.0}
 """Share of births in areas where every second record was kept (record_weight 2); *assumed* between
 1971, when all areas were, and 1985, when none was."""
@@ -87,18 +80,9 @@ HIGHER_ORDER_PER_1000 = {1969: 0.3, 1980: 0.4, 1990: 0.8, 2000: 2.3, 2008: 2.3}
 HIGHER_ORDER_SPLIT = np.array([0.900, 0.093, 0.007])
 """Triplets, quadruplets and quintuplets among them; the last is *assumed*."""
 MULTIPLES_BY_AGE = {
-    14: 0.8,
-    16: 1.6,
-    19: 1.9,
-    22: 2.3,
-    27: 3.2,
-    32: 4.2,
-    37: 5.4,
-    42: 5.9,
-    44: 8.0,
-    45: 15.0,
+    14: 0.8, 16: 1.6, 19: 1.9, 22: 2.3, 27: 3.2, 32: 4.2, 37: 5.4, 42: 5.9, 44: 8.0, 45: 15.0,
     47: 22.0,
-}
+}  # fmt: skip
 """Percent at the middle of a published age band (18-19 and 44 *assumed*; 18 % for all from 45 on).
 Only the shape is used: every year is scaled to its published twins and higher orders."""
 
@@ -156,16 +140,8 @@ that the published means of 3.40 and 2.33 come out."""
 
 SINGLETON_MEAN = 7.311
 SINGLETON_MEAN_BY_AGE = {
-    14: 6.86,
-    16: 6.97,
-    18.5: 7.03,
-    22: 7.20,
-    27: 7.36,
-    32: 7.44,
-    37: 7.42,
-    42: 7.33,
-    47: 7.30,
-}
+    14: 6.86, 16: 6.97, 18.5: 7.03, 22: 7.20, 27: 7.36, 32: 7.44, 37: 7.42, 42: 7.33, 47: 7.30,
+}  # fmt: skip
 """At the middle of a published age band."""
 MALES = 0.512
 MALE_EFFECT = 0.290

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -37,13 +38,12 @@ def judge(
         log: Folder of the log.
         min_rows: Fewest rows of a period that are judged.
     """
+    period = functools.partial(_period, schema, min_rows)
     versions, days, served = [], [], {}
     for version in np.unique(rows.versions).tolist():
         own = rows.where(rows.versions == version)
         served[version] = _statistics(own)
-        versions.append(
-            _period(None, version, own, served[version], training.get(version), schema, min_rows)
-        )
+        versions.append(period(None, version, own, served[version], training.get(version)))
     earlier: dict[int, tuple[datetime.date, Statistics]] = {}
     for day in np.unique(rows.days):
         today = rows.days == day
@@ -54,12 +54,8 @@ def judge(
             before = earlier.get(version) or max(
                 earlier.values(), key=lambda each: each[0], default=None
             )
-            days.append(
-                _period(
-                    *(day.item(), version, own, statistics, training.get(version)),
-                    *(schema, min_rows, before),
-                )
-            )
+            learned = training.get(version)
+            days.append(period(day.item(), version, own, statistics, learned, before))
             if len(own) >= min_rows:
                 found[version] = (day.item(), statistics)
         earlier |= found
@@ -84,13 +80,13 @@ def _statistics(rows: LoggedRows) -> Statistics:
 
 
 def _period(
+    schema: schema_pb2.Schema,
+    min_rows: int,
     day: datetime.date | None,
     version: int,
     rows: LoggedRows,
     statistics: Statistics,
     training: Statistics | None,
-    schema: schema_pb2.Schema,
-    min_rows: int,
     before: tuple[datetime.date, Statistics] | None = None,
 ) -> Period:
     name = period_name(day, version)

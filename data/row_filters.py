@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import sqlglot
@@ -24,29 +25,23 @@ def what_took_all(warehouse: Warehouse, sql: str) -> list[tuple[str, int]]:
     """
     for counting, conditions in _steps(sql):
         (row,) = next(iter(warehouse.query(counting))).to_pylist()
-        if row["seen"] and not row[f"left_{len(conditions)}"]:
-            return list(_taken(row, conditions))
+        left = [count or 0 for count in row.values()]
+        if left[0] and not left[-1]:
+            taken = [before - after for before, after in pairwise(left)]
+            return [(c, count) for c, count in zip(conditions, taken, strict=True) if count]
     return []
 
 
-def _taken(row: Mapping[str, Any], conditions: Sequence[str]) -> Iterator[tuple[str, int]]:
-    before = row["seen"]
-    for number, condition in enumerate(conditions, start=1):
-        left = row[f"left_{number}"] or 0
-        if left < before:
-            yield condition, before - left
-        before = left
-
-
 def _steps(sql: str) -> Iterator[tuple[str, list[str]]]:
-    """For each step with a WHERE, a query that counts what each more condition leaves."""
+    """For each step with a WHERE, a query that counts its rows and what each condition leaves."""
     tree: Any = sqlglot.parse_one(sql, dialect=_DIALECT)
     ctes = tree.ctes
     for index, step in enumerate([*(cte.this for cte in ctes), tree]):
         where = step.args.get("where") if isinstance(step, exp.Select) else None
         if where is None:
             continue
-        conditions = [c.sql(_DIALECT) for c in _conjuncts(where.this)]
+        parts = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
+        conditions = [part.sql(_DIALECT) for part in parts]
         counts = ["COUNT(*) AS seen"]
         for number in range(1, len(conditions) + 1):
             all_of = " AND ".join(f"({condition})" for condition in conditions[:number])
@@ -57,13 +52,5 @@ def _steps(sql: str) -> Iterator[tuple[str, list[str]]]:
         named = ", ".join(cte.sql(_DIALECT) for cte in ctes[:index])
         yield (
             f"{f'WITH {named} ' if named else ''}{bare.sql(_DIALECT)}",
-            list(map(_shortened, conditions)),
+            [c if len(c) <= _LONGEST else f"{c[:_LONGEST]}..." for c in conditions],
         )
-
-
-def _conjuncts(condition: Any) -> list[Any]:
-    return list(condition.flatten()) if isinstance(condition, exp.And) else [condition]
-
-
-def _shortened(condition: str) -> str:
-    return condition if len(condition) <= _LONGEST else f"{condition[:_LONGEST]}..."

@@ -54,7 +54,6 @@ class Slice:
     Attributes:
         feature: Slicing feature: a column, a band or a group; empty for all examples.
         value: Its value; empty for all examples.
-        examples: How many are in it.
         rmse: Root mean squared error.
         mae: Mean absolute error.
         calibration: Mean prediction over mean label.
@@ -119,7 +118,6 @@ class Verdict:
     """Whether the model may serve.
 
     Attributes:
-        outcome: In a word.
         sentence: In one sentence, with the reason.
         violations: Each bound that the model does not keep.
         stopped_by: The findings that stopped the run, or the failure, a sentence each.
@@ -146,12 +144,8 @@ class ErrorGroup:
     Attributes:
         label: The group: a value, or a range of values.
         low: Where it begins on its axis; NaN for what has no value.
-        examples: How many.
-        mean_label: Mean label.
-        mean_prediction: Mean prediction.
         rmse: Root mean squared error.
         tenth: Residual that a tenth of the examples is below.
-        median: Median residual.
         ninetieth: Residual that nine tenths are below.
     """
 
@@ -195,7 +189,6 @@ class SliceCoverage:
     Attributes:
         feature: Slicing feature; empty for all examples.
         value: Its value; empty for all examples.
-        examples: How many are in it.
         held: Share of the labels within, by level in percent.
         width: Mean width of the intervals, by level.
     """
@@ -242,15 +235,11 @@ class Distribution:
     """A column in one split, from TFDV's statistics.
 
     Attributes:
-        split: The split.
-        examples: Examples of the split.
         missing: Share of them without a value.
         values: (value, examples) of a column of words, the most frequent first.
         histogram: (lowest, highest, examples) of a column of numbers, bins of equal width.
         mean: Of numbers; None for words.
         deviation: Standard deviation of numbers.
-        minimum: Of numbers.
-        maximum: Of numbers.
     """
 
     split: str
@@ -306,8 +295,6 @@ class EstimatedWeek:
 
     Attributes:
         week: Its Monday; empty for all weeks together.
-        rows: How many there are.
-        estimate: With its interval.
     """
 
     week: str
@@ -377,7 +364,6 @@ class CrossUse:
     """How a hashed cross uses its buckets, on the rows that were read.
 
     Attributes:
-        parents: The columns crossed.
         buckets: Buckets it is hashed into.
         combinations: Distinct combinations that occur.
         used: Buckets that at least one falls in.
@@ -416,14 +402,7 @@ class Transformed:
 
 @dataclass(frozen=True)
 class Artifact:
-    """An artifact in ML Metadata.
-
-    Attributes:
-        id: Its id.
-        type: Name of its type.
-        uri: Its folder or file.
-        properties: What was written on it, by name.
-    """
+    """An artifact in ML Metadata, of a folder or file; its properties are those written on it."""
 
     id: int
     type: str
@@ -441,10 +420,7 @@ class Execution:
     """An execution in ML Metadata.
 
     Attributes:
-        id: Its id.
-        component: The component.
         state: `complete`, `cached`, `failed`, `canceled` or `running`.
-        started: When.
         seconds: How long it took; of a cached one, how long it took when it ran.
         inputs: Ids of the artifacts it read, by input.
         outputs: Ids of the artifacts it made, by output.
@@ -497,8 +473,6 @@ class Facts:
     """Everything one page says.
 
     Attributes:
-        run_id: The run.
-        made: When the page was made.
         info: What the runner knew of the run.
         wording: How the page speaks of the table.
         verdict: Section 1.

@@ -64,11 +64,7 @@ class Answered:
 
 
 class SavedModelHandler(ModelHandler[Checked, Answered, Loaded]):
-    """Answers blocks of checked rows.
-
-    Args:
-        path: The version's folder.
-    """
+    """Answers blocks of checked rows with the version in a folder."""
 
     def __init__(self, path: str) -> None:
         super().__init__()

@@ -24,11 +24,7 @@ each up until it had a MB, which takes half of the time; so they are soon writte
 
 
 class ParquetShards:
-    """Writes blocks of answers; those of a file that follow each other become one shard.
-
-    Args:
-        staging: Folder for what is not yet the output.
-    """
+    """Writes blocks of answers; those of a file that follow each other become one shard."""
 
     def __init__(self, staging: str) -> None:
         self._staging = staging

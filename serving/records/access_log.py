@@ -99,13 +99,7 @@ class _Writer:
 
 
 class AccessLog:
-    """Counts, times and writes down every request; its identifier goes back with the answer.
-
-    Args:
-        app: What answers.
-        telemetry: Where figures are kept.
-        write: Whether a line is written.
-    """
+    """Counts, times and writes down every request; its identifier goes back with the answer."""
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry, write: bool) -> None:
         self._app = app

@@ -82,9 +82,7 @@ class _Answered:
 class RequestLog:
     """Writes what is put into it, until it is closed.
 
-    Args:
-        settings: Where, how much.
-        report: Told lost, with the number of rows, or failed, with the reason.
+    It reports rows that were lost, with their number, or a write that failed, with the reason.
     """
 
     def __init__(

@@ -87,12 +87,7 @@ class PubSubWorker:
 
 
 class AnsweredIds:
-    """Which messages were answered lately: a file, so that a worker that takes over knows it too.
-
-    Args:
-        file: Where they are kept; made if it is not there.
-        seconds: How long ids are kept.
-    """
+    """Which messages were answered in the last seconds: a file, which the next worker reads too."""
 
     def __init__(self, file: Path, seconds: float) -> None:
         self._seconds = seconds

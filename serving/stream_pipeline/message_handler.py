@@ -22,12 +22,7 @@ MOST_MESSAGES = 1000
 
 
 class MessageHandler(ModelHandler[Asked, Told, "SavedModel"]):
-    """Answers messages.
-
-    Args:
-        path: Folder of the version to begin with.
-        version: Its number.
-    """
+    """Answers messages, to begin with by the version in a folder."""
 
     def __init__(self, path: str, version: int) -> None:
         super().__init__()

@@ -45,13 +45,7 @@ class Tensor:
 
 
 class Signature:
-    """One way to call a model.
-
-    Args:
-        name: What callers call it.
-        definition: As the file has it.
-        session: Where the model is loaded.
-    """
+    """One way to call a model, by the definition in its file; callers know its name."""
 
     def __init__(
         self, name: str, definition: meta_graph_pb2.SignatureDef, session: tf.compat.v1.Session
@@ -66,10 +60,7 @@ class Signature:
         )
 
     def __call__(self, columns: Columns) -> dict[str, np.ndarray]:
-        """The outputs by name.
-
-        Args:
-            columns: A value for every input.
+        """The outputs by name, to a value for every input.
 
         Raises:
             InputError: If the graph can't read a value, such as bytes that are no Example.

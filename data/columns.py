@@ -17,8 +17,6 @@ class Column:
     """One column that the query reads.
 
     Attributes:
-        name: Its name in BigQuery.
-        type: Its type in BigQuery.
         minimum: The least value that makes sense, or None.
     """
 

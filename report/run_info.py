@@ -30,7 +30,6 @@ class RunInfo:
     """What a runner knows of a run when it begins.
 
     Attributes:
-        pipeline: Name of the pipeline.
         source: Where the rows come from, in words.
         severity: The severity of anomalies that the gate stops at.
         bounds: When a model is blessed.

@@ -22,7 +22,6 @@ class Distance:
     """How far the values of a column are apart in two sets of examples.
 
     Attributes:
-        feature: Name of the column.
         value: L-infinity distance for words, Jensen-Shannon divergence for numbers; 0 is equal.
         bound: What the schema's comparator allows and chance explains.
     """

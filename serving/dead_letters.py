@@ -16,7 +16,6 @@ class DeadLetter:
     Attributes:
         file: Where it was read.
         row: Its number there, from 1; a header is none.
-        cause: Why there is no answer.
         raw: The row as it came; of a format without text, its values as JSON.
     """
 

@@ -18,8 +18,6 @@ class Output:
     """An output of a component.
 
     Attributes:
-        component: The component's id.
-        key: The output's name.
         artifact_type: A name in `tfx.types.standard_artifacts`, which take seconds to load.
         optional: Whether the platform may leave it out of what an executor is given.
     """

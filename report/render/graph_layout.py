@@ -63,10 +63,7 @@ class Graph:
     """A drawing.
 
     Attributes:
-        nodes: Its boxes.
-        edges: Its lines.
         width: Room it takes across, in boxes.
-        layers: How many layers it has.
     """
 
     nodes: tuple[Node, ...]

@@ -42,8 +42,6 @@ class PastRun:
     """A run that was.
 
     Attributes:
-        run_id: Its name.
-        began: When it began.
         info: What the runner knew of it; None if another version of the project made it.
         outcome: The verdict in a word, or `UNFINISHED`.
         examples: Examples over all splits; None if it did not get to count them.

@@ -21,11 +21,9 @@ class RunSummary:
         rows: Examples per split.
         anomalies: What the gate found, a sentence each; None if it was not reached.
         overall: The model over all examples of the eval split, and its baseline if there is one.
-        blessed: Whether the model may serve.
         reasons: Why it may not, a sentence for each bound that was crossed.
         pushed_to: Folder of the pushed version.
         training_log: Folder of the TensorBoard log.
-        page: Its page.
         start: Where training started, if there was a model that it was to go on from.
         replay: How the model answered in its server, a sentence.
         scored: What came of the rows that were predicted after the push, a sentence.

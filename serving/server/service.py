@@ -49,10 +49,6 @@ class Service:
     """What a protocol's handlers work with.
 
     Attributes:
-        settings: The user's choices.
-        watcher: Its versions.
-        batcher: Calls them.
-        telemetry: Where figures are kept.
         requests: Keeps requests and answers, if they are to be.
         draining: Set once the server is told to stop.
     """

@@ -64,7 +64,6 @@ class LearnedTransform:
     Attributes:
         words: By category, its vocabulary in the order of the indices; any other word has the
             index after the last.
-        numbers: By number.
     """
 
     words: Mapping[str, tuple[str, ...]]

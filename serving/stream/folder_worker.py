@@ -84,9 +84,7 @@ class FolderWorker:
     that is killed leaves none of what it had not finished, and the next one begins that anew.
 
     Attributes:
-        source: The folders.
         most_bytes: Longest line that is read.
-        tell: Told of files that are left alone.
         log: Takes what is answered, each row by the name of its file and its number there.
         waiting: Names of the files to answer next.
         left: Names of the files that are left alone, and were told.

@@ -58,13 +58,6 @@ class PubSubWorker:
     What is published is noted before it is acknowledged. A worker that dies between publishing and
     noting leaves answers of which nobody knows: the next gives these again, with the same
     `message_id`.
-
-    Attributes:
-        source: The subscription, and the topics.
-        pubsub: Connections to them.
-        ids: Those that were answered.
-        most_bytes: Longest message that is read.
-        log: Takes what is answered.
     """
 
     source: Subscription

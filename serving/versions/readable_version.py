@@ -19,9 +19,7 @@ class ReadableVersion(Generic[Loaded]):
     """A version that was loaded.
 
     Attributes:
-        number: What it is called.
         folder: Its own, here or in a bucket.
-        model: What was loaded of it.
         damaged: Newer versions that can't be read, and why.
     """
 

@@ -34,8 +34,6 @@ class Tensor:
     """An input or output of a signature.
 
     Attributes:
-        name: What callers call it.
-        dtype: Type of its values.
         shape: Its dimensions; -1 for one that may have any length.
     """
 

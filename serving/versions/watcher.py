@@ -28,7 +28,6 @@ class VersionStatus:
     """How a version is, in TensorFlow Serving's words.
 
     Attributes:
-        version: Its number.
         state: LOADING, AVAILABLE, or END for one that is refused.
         reason: Why it is refused; else empty.
     """

@@ -33,8 +33,6 @@ class Period:
 
     Attributes:
         day: In UTC; None for all days.
-        version: That answered.
-        rows: How many.
         predictions: What was answered.
         findings: Values that are not allowed; and distances beyond their bounds, where judged.
         distances: From training's examples, and from the requests of `before`.

@@ -69,9 +69,7 @@ class Figure:
 
     Attributes:
         id: Its anchor on the page.
-        title: What it shows.
         reading: One line that says how to read it.
-        spec: Vega-Lite specification.
         wide: Width in pixels below which it scrolls; 0 if it shrinks with the page.
         legend: Width in pixels that it needs for a legend in a row, 0 without one; where there is
             less, the legend is a column.

@@ -67,7 +67,7 @@ class PubSubWorker:
     log: Log | None = None
 
     def turn(self, model: SavedModel, seconds: float) -> Counts:
-        """Answers the messages that wait, up to as many as a pull gives."""
+        """Answers messages that wait or come within a time, up to as many as a pull gives."""
         messages = self.pubsub.pull(seconds)
         known = self.ids.known([message.id for message in messages])
         new = {message.id: message for message in messages if message.id not in known}

@@ -74,7 +74,13 @@ def preprocessing_fn(inputs: Tensors) -> dict[str, tf.Tensor]:
         value = raw_value(inputs[feature.name], feature)
         if isinstance(feature, Category):
             outputs[feature.name] = tft.compute_and_apply_vocabulary(
-                value, num_oov_buckets=1, vocab_filename=feature.name, name=feature.name
+                value,
+                num_oov_buckets=1,
+                vocab_filename=feature.name,
+                # All the same: with weights, TensorFlow counts the words of a batch, and Beam
+                # adds up counts rather than words.
+                weights=tf.ones_like(value, tf.float32),
+                name=feature.name,
             )
             parts[feature.name] = value
             continue

@@ -112,6 +112,13 @@ def test_each_word_that_train_has_gets_an_index_of_its_own(apply, births, transf
 
 
 @pytest.mark.parametrize("category", categories(), ids=lambda c: c.name)
+def test_the_more_examples_have_a_word_the_lower_its_index(births, transform, category):
+    counts = collections.Counter(words(births["train"], category))
+    found = [counts[word.decode()] for word in transform.vocabulary_by_name(category.name)]
+    assert found == sorted(counts.values(), reverse=True)
+
+
+@pytest.mark.parametrize("category", categories(), ids=lambda c: c.name)
 def test_a_word_that_train_never_had_gets_the_index_after_the_last(
     apply, births, transform, category
 ):

@@ -145,6 +145,14 @@ def trained(
 
 
 @pytest.fixture(scope="session")
+def mixed(make_fn_args: Callable[..., FnArgs], tmp_path_factory: pytest.TempPathFactory) -> FnArgs:
+    """The same, of a training in mixed precision."""
+    args = make_fn_args(tmp_path_factory.mktemp("mixed"), mixed_precision=True)
+    run_fn(args)
+    return args
+
+
+@pytest.fixture(scope="session")
 def model(trained: FnArgs) -> Any:
     """The exported model, loaded as a server does."""
     return tf.saved_model.load(trained.serving_model_dir)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from data.warehouse import Warehouse
 from models.declaration import UNKNOWN
 from models.features import FEATURES
 from models.names import PREDICTED, PREDICTION, SERVING
-from models.task import run_fn
 from pipeline.cli.config import SettingsError
 from pipeline.local import predict
 from pipeline.local.predict import rows_to_predict
@@ -119,12 +117,9 @@ def apart(rows: list[dict], model: Any) -> float:
     return float(np.abs([row[PREDICTED] for row in rows] - expected).max())
 
 
-def test_a_model_that_was_trained_in_mixed_precision_is_a_query_too(
-    make_fn_args: Callable[..., FnArgs], tmp_path: Path
-):
-    run_fn(args := make_fn_args(tmp_path, steps=50, mixed_precision=True))
-    rows = answered(printed(pushed(args, tmp_path / "runs"), sql=True, input="test"))
-    assert apart(rows, tf.saved_model.load(args.serving_model_dir)) < 1e-3
+def test_a_model_that_was_trained_in_mixed_precision_is_a_query_too(mixed: FnArgs, tmp_path: Path):
+    rows = answered(printed(pushed(mixed, tmp_path / "runs"), sql=True, input="test"))
+    assert apart(rows, tf.saved_model.load(mixed.serving_model_dir)) < 1e-3
 
 
 def test_it_answers_as_the_model_to_what_the_sample_has_not(answers: list[dict], model):

@@ -302,13 +302,10 @@ def test_the_same_seed_trains_the_same_model_also_when_examples_are_streamed(
     np.testing.assert_allclose(predictions(again), predictions(trained), rtol=1e-5)
 
 
-def test_mixed_precision_trains_and_exports_a_model_in_full_precision(
-    make_fn_args, trained, tmp_path, births
-):
-    run_fn(args := make_fn_args(tmp_path, mixed_precision=True))
-    found, full = (history.read(a.model_run_dir).best.val_rmse for a in (args, trained))
+def test_mixed_precision_trains_and_exports_a_model_in_full_precision(mixed, trained, births):
+    found, full = (history.read(a.model_run_dir).best.val_rmse for a in (mixed, trained))
     assert found == pytest.approx(full, rel=0.02)
-    error = float(np.sqrt(np.mean((predictions(args) - labels(births)) ** 2)))
+    error = float(np.sqrt(np.mean((predictions(mixed) - labels(births)) ** 2)))
     assert error == pytest.approx(found, rel=0.005)
 
 

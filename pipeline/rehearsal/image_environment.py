@@ -110,7 +110,7 @@ class Environment:
         # Its version stays the same whatever is in it, so uv must be told that it is another one.
         name = wheel.name.split("-")[0]
         self._uv(
-            *("pip", "install", "--python", str(self.bin / "python"), "--compile-bytecode"),
+            *("pip", "install", "--python", str(self.bin / "python")),
             *("--reinstall-package", name, "--refresh-package", name, *rest, str(wheel)),
         )
         (site_packages,) = self._venv.glob("lib/python*/site-packages")

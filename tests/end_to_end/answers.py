@@ -30,9 +30,9 @@ from serving.versions.push_folder import versions
 Row = Mapping[str, Any]
 
 
-def read_examples(run_root: Path, count: int) -> list[bytes]:
-    """Examples of the eval split, serialized."""
-    files = sorted(map(str, run_root.glob("pipeline/BigQueryExampleGen/examples/*/Split-eval/*")))
+def read_examples(folder: Path, count: int) -> list[bytes]:
+    """Examples of the eval split, serialized, that BigQueryExampleGen made in a folder."""
+    files = sorted(map(str, folder.rglob("Split-eval/*.gz")))
     dataset: Any = tf.data.TFRecordDataset(files, compression_type="GZIP").take(count)
     return list(dataset.as_numpy_iterator())
 

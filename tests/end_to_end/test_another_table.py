@@ -142,5 +142,6 @@ def test_it_compiles_for_vertex(taxi: Path):
 def test_it_is_rehearsed(taxi: Path):
     (taxi / "vertex.toml").write_text(VERTEX)
     out = run(taxi, "vertex_runner.py", "rehearse")
+    assert "TunedHyperparameters: done" in out  # Where nothing is tuned, they are looked up.
     assert line(out, "Verdict") == "blessed"
     assert (taxi / line(out, "Pushed to") / "saved_model.pb").exists()

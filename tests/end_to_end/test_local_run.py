@@ -11,13 +11,11 @@ from answers import (
     as_the_evaluator,
     by_command,
     by_protocol,
-    by_pubsub,
     by_request,
     by_stream,
     read_examples,
 )
 from checkout import Ended, Project
-from pubsub import emulated
 
 from pipeline.settings import load_settings
 
@@ -71,7 +69,7 @@ def test_a_thousand_rows_get_the_same_answer_in_every_way(
     project: Project, first: Ended, tmp_path: Path
 ):
     folder = project.root / "serving" / "natality"
-    examples = read_examples(project.root, 1000)
+    examples = read_examples(project.root / "pipeline" / "BigQueryExampleGen", 1000)
     expected = pytest.approx(as_the_evaluator(folder, examples), rel=1e-5)
     ways = dict(by_protocol(folder, examples))
     ways["predict --input"] = by_command(project, tmp_path, examples)
@@ -81,22 +79,6 @@ def test_a_thousand_rows_get_the_same_answer_in_every_way(
     for way, answers in ways.items():
         assert answers == expected, way
     assert by_request(folder, examples[:3]) == pytest.approx(expected.expected[:3], rel=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.cloud
-def test_a_thousand_messages_of_pubsub_get_the_same_answer(
-    project: Project, first: Ended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    folder = project.root / "serving" / "natality"
-    examples = read_examples(project.root, 1000)
-    with emulated(tmp_path) as emulator:
-        emulator.create()
-        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.address)
-        answers = by_pubsub(folder, tmp_path, emulator, examples)
-    assert len(answers) == 1000
-    expected = as_the_evaluator(folder, examples)
-    assert [answers[i] for i in range(1000)] == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_console_is_calm_and_the_log_is_not(project: Project, first: Ended):

@@ -1,4 +1,4 @@
-"""`python vertex_runner.py rehearse`: the whole compiled pipeline, twice, with two workers."""
+"""`vertex_runner.py rehearse`: the whole compiled pipeline, twice, with trials and two replicas."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,9 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from answers import as_the_evaluator, by_pubsub, read_examples
 from checkout import PROJECT, QUICK, environment
+from pubsub import emulated
 from request_logs import drawn, write_log
 
 from models.features import FEATURES
@@ -36,11 +39,12 @@ labels = {{team = "births"}}
 notify_webhook = "projects/my-project/secrets/webhook/versions/latest"
 scale = "pair"
 warm_start = true
+tune_trials = 2
+tune_steps = 20
 scales.pair = {{machine_type = "n2-standard-8", machines = 2}}
 """
 RESOLVERS = {
     "PreviousStatistics",
-    "TunedHyperparameters",
     *(
         f"{name}-model{of}-resolver"
         for name in ("BaseModel", "Baseline")
@@ -59,9 +63,10 @@ BIRTHS = [
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command that ended well printed."""
+    """What a command that ended well printed, and the folder of the rehearsal's logs."""
 
     out: str
+    logs: Path
 
     @property
     def states(self) -> dict[str, str]:
@@ -92,19 +97,16 @@ class Folder:
             stderr=subprocess.PIPE,
         )
 
-    def run(self, runner: str, *flags: str) -> Ended:
-        return ended(self.start(runner, *flags))
+    def rehearse(self) -> Ended:
+        process = self.start("vertex_runner.py", "rehearse")
+        out, err = process.communicate(timeout=1100)
+        assert process.returncode == 0, out + err
+        return Ended(out, self.logs)
 
     @property
     def logs(self) -> Path:
         """Of the latest rehearsal."""
         return max((self.path / "rehearsal" / "logs").iterdir())
-
-
-def ended(process: subprocess.Popen[str]) -> Ended:
-    out, err = process.communicate(timeout=900)
-    assert process.returncode == 0, out + err
-    return Ended(out)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +117,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 @pytest.fixture(scope="module")
 def first(folder: Folder) -> Ended:
     """The first rehearsal on a new root."""
-    return folder.run("vertex_runner.py", "rehearse")
+    return folder.rehearse()
 
 
 def test_the_first_rehearsal_runs_all_and_pushes(folder: Folder, first: Ended) -> None:
@@ -131,17 +133,37 @@ def test_it_tells_at_the_start_what_is_replaced(first: Ended) -> None:
         assert f"  {name}: " in before
 
 
-def test_two_replicas_trained_one_model(folder: Folder, first: Ended) -> None:
+def test_trials_are_containers_of_a_tuning_job(folder: Folder, first: Ended) -> None:
+    assert first.states["Tuner"] == "done"
+    lines = (first.logs / "requests.jsonl").read_text().splitlines()
+    jobs = [r["body"] for r in map(json.loads, lines) if "hyperparameterTuningJobs" in r["path"]]
+    assert [job["maxTrialCount"] for job in jobs] == [2]
+    reported = {
+        name: json.loads((first.logs / f"Tuner-trial-{name}.metrics").read_text())["val_rmse"]
+        for name in ("1", "2")
+    }
+    assert (first.logs / "Tuner-trial-2-worker-0.log").exists()
+    (made,) = (folder.path / "rehearsal" / "buckets").glob("**/Tuner_*/tuner_results")
+    results = json.loads((made / "tuner_results.json").read_text())
+    assert {trial["trial_id"]: str(trial["score"]) for trial in results} == reported
+    (best,) = (made.parent / "best_hyperparameters").iterdir()
+    values = json.loads(best.read_text())["values"]
+    assert values.items() <= min(results, key=lambda trial: trial["score"]).items()
+    page = (folder.path / first.line("Report")).read_text()
+    assert 'id="chart-trials"' in page
+
+
+def test_two_replicas_trained_one_model(first: Ended) -> None:
     steps = [
-        re.findall(r"step (\d+): rmse ([\d.]+)", (folder.logs / f"Trainer-{name}.log").read_text())
+        re.findall(r"step (\d+): rmse ([\d.]+)", (first.logs / f"Trainer-{name}.log").read_text())
         for name in ("chief-0", "worker-0")
     ]
     assert [step for step, _ in steps[0]] == ["20", "40", "60"]
     assert steps[0] == steps[1]
 
 
-def test_requests_are_those_that_vertex_would_get(folder: Folder, first: Ended) -> None:
-    lines = (folder.logs / "requests.jsonl").read_text().splitlines()
+def test_requests_are_those_that_vertex_would_get(first: Ended) -> None:
+    lines = (first.logs / "requests.jsonl").read_text().splitlines()
     bodies = {
         re.sub(r".*/|\?.*", "", request["path"]): request["body"]
         for request in map(json.loads, lines)
@@ -184,7 +206,7 @@ def test_requests_are_those_that_vertex_would_get(folder: Folder, first: Ended) 
 
 
 def test_the_webhook_is_told_how_the_run_ended(folder: Folder, first: Ended) -> None:
-    requests = map(json.loads, (folder.logs / "requests.jsonl").read_text().splitlines())
+    requests = map(json.loads, (first.logs / "requests.jsonl").read_text().splitlines())
     *_, last = (request for request in requests if request["task"] != "release")
     assert (last["task"], last["path"]) == ("Notification", "/webhook")
     said, verdict, pushed, report, run = last["body"]["text"].splitlines()
@@ -193,7 +215,7 @@ def test_the_webhook_is_told_how_the_run_ended(folder: Folder, first: Ended) -> 
     assert pushed.startswith("Pushed to: projects/my-project/locations/us-central1/models/")
     page = report.removeprefix("Report: https://storage.cloud.google.com/")
     assert (folder.path / "rehearsal" / "buckets" / page).exists()
-    assert run.endswith(f"/pipelines/runs/natality-development-{folder.logs.name}?project=1")
+    assert run.endswith(f"/pipelines/runs/natality-development-{first.logs.name}?project=1")
 
 
 def test_the_release_is_rehearsed_too(first: Ended) -> None:
@@ -232,7 +254,7 @@ def plain(pin: str) -> str:
 def test_the_rehearsed_model_predicts_what_two_processes_train_here(
     folder: Folder, first: Ended, tmp_path: Path
 ) -> None:
-    asked = map(json.loads, (folder.logs / "requests.jsonl").read_text().splitlines())
+    asked = map(json.loads, (first.logs / "requests.jsonl").read_text().splitlines())
     (job,) = (request["body"]["jobSpec"] for request in asked if request["task"] == "Trainer")
     (command, _) = (pool["containerSpec"]["command"] for pool in job["workerPoolSpecs"])
     train_here(command, folder.path / "rehearsal" / "buckets", tmp_path)
@@ -284,6 +306,21 @@ def predictions(model: Path) -> list[float]:
     return list(signature(**columns)[PREDICTION].numpy())
 
 
+def test_a_thousand_messages_of_pubsub_get_the_answer_that_the_evaluator_got(
+    folder: Folder, first: Ended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder.path / first.line("Pushed to"), tmp_path / "pushed" / "1")
+    (made,) = (folder.path / "rehearsal" / "buckets").glob("**/BigQueryExampleGen_*")
+    examples = read_examples(made, 1000)
+    with emulated(tmp_path) as emulator:
+        emulator.create()
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.address)
+        answers = by_pubsub(tmp_path / "pushed", tmp_path, emulator, examples)
+    assert len(answers) == 1000
+    expected = as_the_evaluator(tmp_path / "pushed", examples)
+    assert [answers[i] for i in range(1000)] == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_watch_is_rehearsed_on_the_version_that_was_pushed(folder: Folder, first: Ended) -> None:
     yesterday = datetime.datetime.now(datetime.timezone.utc).date() - datetime.timedelta(1)
     days = [drawn(400, 1), drawn(400, 2).assign(mother_age=44.0)]
@@ -302,7 +339,7 @@ def test_a_watch_is_rehearsed_on_the_version_that_was_pushed(folder: Folder, fir
 @pytest.fixture(scope="module")
 def second(folder: Folder, first: Ended) -> Ended:
     """Another one, with nothing changed."""
-    return folder.run("vertex_runner.py", "rehearse")
+    return folder.rehearse()
 
 
 def test_a_second_rehearsal_finds_the_blessed_model_and_reuses_the_rest(
@@ -317,9 +354,9 @@ def test_a_second_rehearsal_finds_the_blessed_model_and_reuses_the_rest(
     assert second.line("Pushed to") != first.line("Pushed to")
 
 
-def test_a_second_rehearsal_goes_on_from_the_blessed_model(folder: Folder, second: Ended) -> None:
+def test_a_second_rehearsal_goes_on_from_the_blessed_model(second: Ended) -> None:
     for name in ("chief-0", "worker-0"):
-        log = (folder.logs / f"Trainer-{name}.log").read_text()
+        log = (second.logs / f"Trainer-{name}.log").read_text()
         assert re.search(r"Training goes on from step \d+ of", log)
 
 
@@ -340,29 +377,6 @@ def test_ctrl_c_stops_the_task_and_all_its_processes(folder: Folder, second: End
     assert "Trainer: reused" in out
     environment_ = str(folder.path / "rehearsal" / "environment")
     assert not [c for c in commands() if environment_ in c]
-
-
-def test_trials_are_containers_of_a_tuning_job(folder: Folder, first: Ended) -> None:
-    flags = ("--tune-trials", "2", "--tune-steps", "20")
-    ended = folder.run("vertex_runner.py", *flags, "rehearse", "--from=Tuner")
-    assert ended.states["Tuner"] == "done"
-    lines = (folder.logs / "requests.jsonl").read_text().splitlines()
-    jobs = [r["body"] for r in map(json.loads, lines) if "hyperparameterTuningJobs" in r["path"]]
-    assert [job["maxTrialCount"] for job in jobs] == [2]
-    reported = {
-        name: json.loads((folder.logs / f"Tuner-trial-{name}.metrics").read_text())["val_rmse"]
-        for name in ("1", "2")
-    }
-    assert (folder.logs / "Tuner-trial-2-worker-0.log").exists()
-    tuned = (folder.path / "rehearsal" / "buckets").glob("**/Tuner_*")
-    (made,) = [task for task in tuned if (task / "tuner_results").exists()]
-    results = json.loads((made / "tuner_results" / "tuner_results.json").read_text())
-    assert {trial["trial_id"]: str(trial["score"]) for trial in results} == reported
-    (best,) = (made / "best_hyperparameters").iterdir()
-    values = json.loads(best.read_text())["values"]
-    assert values.items() <= min(results, key=lambda trial: trial["score"]).items()
-    page = (folder.path / ended.line("Report")).read_text()
-    assert 'id="chart-trials"' in page
 
 
 def wait(until: Callable[[], bool], process: subprocess.Popen[str]) -> None:

@@ -1,11 +1,8 @@
 # Slower proofs, benchmarks and the notebook, all about this project's own table.
-.PHONY: test-all test-slow test-cloud test-attack test-bigquery test-stack test-tensorflow-serving bench notebook lock-bigquery soak
+.PHONY: test-slow test-cloud test-attack test-bigquery test-stack test-tensorflow-serving bench notebook lock-bigquery soak
 
 ON_ALL_CORES := -n auto --dist loadscope --no-loadscope-reorder
 WITH_EMULATOR := BQEMULATOR_PYTHON=.venv-bigquery/bin/python
-
-test-all: $(INSTALLED) chromium .venv-bigquery/.installed ## All tests of test, test-slow, test-cloud and test-bigquery at once: sooner than one after the other
-	$(WITH_EMULATOR) $(PY) -m pytest $(ON_ALL_CORES) $(ARGS)
 
 test-slow: $(INSTALLED) chromium ## Prove what takes many whole runs: edits, kills, tuning, other tables, reports of runs
 	$(PY) -m pytest $(ON_ALL_CORES) -m "slow and not cloud" $(ARGS)

@@ -302,18 +302,6 @@ def test_tasks_are_tried_again_but_for_the_gate_and_the_push(vertex_settings: Lo
     assert set(retried(compile_job(vertex_settings("--task-retries", "0"))).values()) == {0}
 
 
-def test_a_task_that_takes_too_long_is_given_up():
-    # TFX's entry point alone takes longer to load.
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.vertex.entry_point", "--task-timeout=1"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 124
-    assert "raise task_timeout" in done.stderr
-
-
 def test_a_file_that_cannot_be_written_is_named(
     required: tuple[str, ...], empty_folder: Path, capfd: pytest.CaptureFixture[str]
 ):

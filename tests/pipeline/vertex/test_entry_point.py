@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from pipeline.rehearsal.filters import Filter
 from pipeline.rehearsal.spec import Job
 from pipeline.rehearsal.store import Artifact
 from pipeline.vertex.compile import Job as CompiledJob
+from pipeline.vertex.entry_point import TIMED_OUT
 from serving.examples import example_of
 from serving.instances import from_rows
 from serving.replay.comparison import FILE, Replayed
@@ -34,6 +36,18 @@ def resolved(job: CompiledJob, task: str, *properties: Mapping[str, object]) -> 
         for number, found in enumerate(properties)
     ]
     return [artifact.name for artifact in Filter(text).latest(stored, {})]
+
+
+def test_a_task_that_takes_too_long_is_given_up(tmp_path: Path):
+    statistics = tmp_path / "statistics"
+    statistics.mkdir()
+    os.mkfifo(statistics / "FeatureStats.pb")  # Nobody writes what the task would read.
+    program = command(compiled(), "AcceptedStatistics", tmp_path, {"statistics": (statistics, {})})
+    at = next(place for place, part in enumerate(program) if part.startswith("--task-timeout="))
+    program[at] = "--task-timeout=1"
+    done = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == TIMED_OUT
+    assert "raise task_timeout" in done.stderr
 
 
 def test_accepted_statistics_are_found_by_the_next_run_of_the_environment_alone(tmp_path: Path):

@@ -11,6 +11,8 @@ import sys
 import threading
 import time
 
+from common.imports import without_garbage_collection
+
 
 def main() -> None:
     """Trains as it is told, by the arguments of the Trainer as a JSON object.
@@ -19,9 +21,10 @@ def main() -> None:
     """
     _end_with(int(sys.argv[1]))
     told = json.loads(sys.stdin.read())
-    from tfx.components.trainer.fn_args_utils import FnArgs
+    with without_garbage_collection():
+        from tfx.components.trainer.fn_args_utils import FnArgs
 
-    from models.task import run_fn
+        from models.task import run_fn
 
     run_fn(FnArgs(**told))
 

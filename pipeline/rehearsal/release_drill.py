@@ -48,13 +48,13 @@ def drill(root: Path, logs: Path, place: Place) -> list[str]:
 
 def _steps(vertex: Vertex, place: Place) -> Iterator[str]:
     access = vertex.access()
-    led: dict[str, Any] = {
+    client_options: dict[str, Any] = {
         "credentials": Credentials(access["token"]),
         "transport": "rest",
         "client_options": {"api_endpoint": access["address"]},
     }
-    models = aiplatform_v1.ModelServiceClient(**led)
-    releases = Releases(place, models, aiplatform_v1.EndpointServiceClient(**led))
+    models = aiplatform_v1.ModelServiceClient(**client_options)
+    releases = Releases(place, models, aiplatform_v1.EndpointServiceClient(**client_options))
     called = {alias: each.version for each in releases.status() for alias in each.aliases}
     champion = called[CHAMPION]
     again = vertex.registry.artifact_of(f"{place.model_name}@{called[BLESSED]}")

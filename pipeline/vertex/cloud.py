@@ -72,22 +72,22 @@ class Cloud:
     @cached_property
     def pipelines(self) -> PipelineServiceClient:
         """Asks for pipeline runs."""
-        return PipelineServiceClient(**self._led)
+        return PipelineServiceClient(**self._client_options)
 
     @cached_property
     def schedules(self) -> ScheduleServiceClient:
         """Asks for schedules."""
-        return ScheduleServiceClient(**self._led)
+        return ScheduleServiceClient(**self._client_options)
 
     @cached_property
     def models(self) -> ModelServiceClient:
         """Asks for the models of the registry."""
-        return ModelServiceClient(**self._led)
+        return ModelServiceClient(**self._client_options)
 
     @cached_property
     def endpoints(self) -> EndpointServiceClient:
         """Asks for endpoints."""
-        return EndpointServiceClient(**self._led)
+        return EndpointServiceClient(**self._client_options)
 
     @cached_property
     def storage(self) -> storage.Client:
@@ -147,8 +147,8 @@ class Cloud:
         return answer.json()
 
     @property
-    def _led(self) -> dict[str, Any]:
-        """Leads a client of Vertex AI to where it answers."""
+    def _client_options(self) -> dict[str, Any]:
+        """Where a client of Vertex AI asks, how, and as whom."""
         options = {"api_endpoint": self._settings.address("aiplatform")}
         return {"credentials": self.credentials, "transport": "rest", "client_options": options}
 

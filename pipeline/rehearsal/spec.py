@@ -65,6 +65,13 @@ class _CachingOptions(_Message):
     enable_cache: bool = False
 
 
+class _RetryPolicy(_Message):
+    max_retry_count: int
+    backoff_duration: str
+    backoff_factor: float
+    backoff_max_duration: str
+
+
 class _TaskSpec(_Message):
     component_ref: _Named
     task_info: _Named
@@ -72,7 +79,7 @@ class _TaskSpec(_Message):
     dependent_tasks: tuple[str, ...] = ()
     caching_options: _CachingOptions = _CachingOptions()
     trigger_policy: _TriggerPolicy | None = None
-    retry_policy: Any = None  # Not acted on: what fails here fails again.
+    retry_policy: _RetryPolicy | None = None  # Not acted on: what fails here fails again.
 
 
 class _OutputArtifact(_Message):

@@ -7,6 +7,8 @@ move with the machine and with what else it does.
 from __future__ import annotations
 
 import argparse
+import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,13 +24,14 @@ from common.environment import set_environment
 from data.table import TABLE
 from models.features import LABEL
 from pipeline.cli.console import log_to
+from pipeline.settings import ROOT, load_settings
 from report.collect.lineage import read_lineage
 from report.runs.metadata_file import open_metadata
 from report.runs.run_records import RunRecords
 
 PARTS = (
-    *("run", "quality", "ingestion", "reading"),
-    *("training", "warm", "workers", "tuning", "serving", "batch", "stream", "watch", "million"),
+    *("run", "edit", "refusals", "quality", "ingestion", "reading", "training", "warm", "workers"),
+    *("tuning", "serving", "batch", "stream", "watch", "million", "ten_million"),
 )
 
 MANY_STEPS = 20_000
@@ -44,7 +47,7 @@ def main(arguments: list[str]) -> int:
         nargs="*",
         default=PARTS,
         metavar="PART",
-        help=f"what to measure, of {', '.join(PARTS)}; all by default, about fifteen minutes",
+        help=f"what to measure, of {', '.join(PARTS)}; all by default, about half an hour",
     )
     parts = parser.parse_args(arguments).parts
     if unknown := set(parts) - set(PARTS):
@@ -112,10 +115,43 @@ class Bench:
         again = self._local_run(self._ours)
         stock_again = self._stock_pipeline()
         yield Row("first run, s", ".1f", first, "stock components", stock)
+        yield Row("first run, s", ".1f", first, "its steps, on one batch", self._steps_alone)
         yield Row("first run, s", ".1f", first, "aim", 25)
         yield Row("unchanged second run, s", ".1f", again.seconds, "our first run", first)
         yield Row("unchanged second run, s", ".1f", again.seconds, "stock", stock_again.seconds)
         yield Row("unchanged second run, s", ".1f", again.seconds, "aim", 5)
+
+    def edit(self) -> Iterator[Row]:
+        """From an edited cross to a verdict, a pushed model and a report."""
+        _ = self._our_run, self._stock_run
+        edited = self._edited_checkout()
+        ours = self._local_run(self._ours, checkout=edited)
+        stock = self._stock_pipeline("edited", checkout=edited)
+        measure = "an edited cross, to push and report, s"
+        yield Row(measure, ".1f", ours.seconds, "stock, no report", stock.seconds)
+        yield Row(measure, ".1f", ours.seconds, "its steps, on one batch", self._steps_alone)
+        yield Row(measure, ".1f", ours.seconds, "aim", 20)
+
+    def refusals(self) -> Iterator[Row]:
+        """How long it takes to be told of a mistake."""
+        log, missing = self._folder / "log.txt", str(self._folder / "missing.parquet")
+        root = str(self._folder / "refused")
+        idle = run_python(["-c", ""], log).seconds
+        stock = run_python(["-m", "benchmarks.stock", missing, root], log, refused=True)
+        mistakes = {
+            "a source that is not there": ("--source", missing),
+            "a setting that is no number": ("--train-steps", "many"),
+            "a setting that there is not": ("--train-stepps", "100"),
+            "a request with nobody to answer": ("predict", "--input", missing),
+        }
+        for mistake, arguments in mistakes.items():
+            told = run_python(
+                ["local_runner.py", "--run-root", root, *arguments], log, refused=True
+            ).seconds
+            if mistake == "a source that is not there":
+                yield Row(f"{mistake}, s", ".2f", told, "stock", stock.seconds)
+                yield Row(f"{mistake}, s", ".2f", told, "a Python that does nothing", idle)
+            yield Row(f"{mistake}, s", ".2f", told, "aim", 1)
 
     def quality(self) -> Iterator[Row]:
         """Error on the eval split against other learners on the same rows."""
@@ -278,6 +314,19 @@ class Bench:
         yield Row(f"a watch on {ROWS:,} rows, s", ".1f", process.seconds, "aim", 60)
         yield Row("its peak, GB", ".2f", process.peak_bytes / 1e9)
 
+    def _edited_checkout(self) -> Path:
+        """A copy of this project in which the first cross has a bucket more."""
+        copy = self._folder / "edited"
+        hidden = shutil.ignore_patterns(".*", "runs", "rehearsal", "__pycache__")
+        shutil.copytree(ROOT, copy, ignore=hidden)
+        file = copy / "models" / "features.py"
+        file.write_text(
+            re.sub(
+                r"buckets=([\d_]+)", lambda m: f"buckets={int(m[1]) + 1}", file.read_text(), count=1
+            )
+        )
+        return copy
+
     def _generate(self, name: str, *arguments: str) -> Path:
         source = self._folder / f"{name}.parquet"
         run_python(
@@ -323,6 +372,22 @@ class Bench:
             yield Row(measure, ".4f", found.ours, "gradient-boosted tree", found.theirs)
             yield Row(measure, ".4f", found.ours, "the noise floor", found.floor)
 
+    def ten_million(self) -> Iterator[Row]:
+        """Ten times as many rows: time in proportion, and memory."""
+        took = {}
+        for name, rows in (("a million", 1_000_000), ("ten million", 10_000_000)):
+            source = self._generate("many", "--rows", str(rows), "--seed", "7")
+            root = self._folder / f"many-{rows}"
+            took[name] = self._local_run(root, "--source", str(source))
+            shutil.rmtree(root)
+        ten, one = took["ten million"], took["a million"]
+        measure = f"ten million {TABLE.rows}"
+        yield Row(f"{measure}, s", ".0f", ten.seconds, "ten times a million", 10 * one.seconds)
+        yield Row(
+            f"{measure}, peak GB", ".2f", ten.peak_bytes / 1e9, "a million", one.peak_bytes / 1e9
+        )
+        yield Row(f"{measure}, peak GB", ".2f", ten.peak_bytes / 1e9, "aim", 8)
+
     @cached_property
     def _our_run(self) -> Process:
         return self._local_run(self._ours)
@@ -331,17 +396,28 @@ class Bench:
     def _stock_run(self) -> Process:
         return self._stock_pipeline()
 
-    def _stock_pipeline(self) -> Process:
+    @cached_property
+    def _steps_alone(self) -> float:
+        """Seconds of the steps of a training, on one batch from memory: no run takes less."""
+        from benchmarks.training import BATCH, memory_rate
+
+        settings = load_settings()
+        rate = memory_rate(
+            _only(self._ours, "pipeline/BigQueryExampleGen/examples/*/Split-train"),
+            _only(self._ours, "pipeline/Transform/transform_graph/*"),
+        )
+        return settings.train_steps * BATCH / rate
+
+    def _stock_pipeline(self, *edition: str, checkout: Path = ROOT) -> Process:
         """A run of the stock pipeline, with what earlier ones left in its cache."""
         _ = self._our_run  # Its examples are what the stock run imports.
         examples = _only(self._ours, "pipeline/BigQueryExampleGen/examples/*")
-        arguments = ["-m", "benchmarks.stock", str(examples), str(self._stock)]
-        return run_python(arguments, self._folder / "log.txt")
+        arguments = ["-m", "benchmarks.stock", str(examples), str(self._stock), *edition]
+        return run_python(arguments, self._folder / "log.txt", checkout)
 
-    def _local_run(self, root: Path, *arguments: str) -> Process:
-        return run_python(
-            ["local_runner.py", "--run-root", str(root), *arguments], self._folder / "log.txt"
-        )
+    def _local_run(self, root: Path, *arguments: str, checkout: Path = ROOT) -> Process:
+        arguments = ("local_runner.py", "--run-root", str(root), *arguments)
+        return run_python(arguments, self._folder / "log.txt", checkout)
 
 
 def _seconds_of(component: str, root: Path) -> float:

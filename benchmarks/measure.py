@@ -28,31 +28,35 @@ class Process:
     peak_bytes: int
 
 
-def run_python(arguments: Sequence[str], log: Path) -> Process:
-    """Runs this Python with arguments, from the checkout, and measures it.
+def run_python(
+    arguments: Sequence[str], log: Path, checkout: Path = ROOT, *, refused: bool = False
+) -> Process:
+    """Runs this Python with arguments, and measures it.
 
     Args:
         arguments: What follows `python`.
         log: Gets what it prints.
+        checkout: Where it runs.
+        refused: Whether it is to fail.
 
     Raises:
-        RuntimeError: If it fails; with the end of what it printed.
+        RuntimeError: If it fails or, where it is to, does not; with the end of what it printed.
     """
     command = [sys.executable, *arguments]
     environment = os.environ | PROCESS
     started = time.monotonic()
     peak = 0
     with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
+        process = subprocess.Popen(command, cwd=checkout, env=environment, stdout=out, stderr=out)
         # The kernel keeps the highest; what wait4 tells is at least the memory of this process.
         while process.poll() is None:
             with contextlib.suppress(OSError, IndexError):  # It has just ended.
                 status = Path(f"/proc/{process.pid}/status").read_text()
                 peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
             time.sleep(0.05)
-    if process.returncode:
+    if bool(process.returncode) != refused:
         end = log.read_text(errors="replace")[-3000:]
-        raise RuntimeError(f"{' '.join(command)} failed with {process.returncode}:\n{end}")
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{end}")
     return Process(time.monotonic() - started, peak)
 
 

@@ -45,7 +45,9 @@ def run_fn(fn_args: FnArgs) -> None:
     signatures.save(model, transform, fn_args.serving_model_dir)
 
 
-def stock_pipeline(examples: str, root: str, schema_file: str, settings: Settings):
+def stock_pipeline(
+    examples: str, root: str, schema_file: str, settings: Settings, edition: str = ""
+):
     """The stock pipeline.
 
     Args:
@@ -53,6 +55,7 @@ def stock_pipeline(examples: str, root: str, schema_file: str, settings: Setting
         root: Folder to write.
         schema_file: What examples must keep to.
         settings: Steps and batch size.
+        edition: Another one has Transform do its work again, as an edited module file would.
 
     Returns:
         A TFX pipeline.
@@ -73,6 +76,7 @@ def stock_pipeline(examples: str, root: str, schema_file: str, settings: Setting
         examples=example_gen.outputs["examples"],
         schema=schema.outputs["schema"],
         preprocessing_fn="models.transform.preprocessing_fn",
+        custom_config={"edition": edition},
     )
     trainer = tfx.components.Trainer(
         run_fn="benchmarks.stock.run_fn",
@@ -148,11 +152,11 @@ def stock_eval_config(max_rmse: float) -> config_pb2.EvalConfig:
     )
 
 
-def main(examples: str, root: str) -> None:
+def main(examples: str, root: str, edition: str = "") -> None:
     """Runs the stock pipeline with our default settings."""
     settings = load_settings()
     tfx.orchestration.LocalDagRunner().run(
-        stock_pipeline(examples, root, str(settings.schema_file), settings)
+        stock_pipeline(examples, root, str(settings.schema_file), settings, edition)
     )
 
 

@@ -14,7 +14,9 @@ from types import MethodType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
+from apache_beam.coders import coders
 from apache_beam.internal import cloudpickle_pickler
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from apache_beam.runners.worker import statesampler
 from apache_beam.transforms import core
@@ -36,6 +38,10 @@ def lean_beam() -> Iterator[None]:
         (worker_handlers, "STATE_CACHE_SIZE_MB", 0),
         # The same few methods are inspected six times for each step.
         (core, "get_function_args_defaults", _inspected_once(core.get_function_args_defaults)),
+        # Each step asks, by parsing all options anew.
+        (PipelineOptions, "view_as", _viewed_once(PipelineOptions.view_as)),
+        # The same few coders are unpickled for each bundle and each of its steps.
+        (coders, "deserialize_coder", functools.cache(coders.deserialize_coder)),
         # For warnings: where each type hint stands, and the source of each function.
         (decorators.IOTypeHints, "_make_origin", lambda *_, **__: []),
         (core, "_check_fn_use_yield_and_return", lambda _: False),
@@ -74,3 +80,16 @@ def _inspected_once(inspect: Callable[[Any], Arguments]) -> Callable[[Any], Argu
         return [*names], [*defaults]
 
     return arguments
+
+
+def _viewed_once(view_as: Callable[[Any, type], Any]) -> Callable[[Any, type], Any]:
+    """`view_as`, which remembers views: all of some options share one store of values."""
+    views: dict[tuple[int, type], Any] = {}
+
+    def view(options: Any, cls: type) -> Any:
+        key = id(options._all_options), cls  # A view that is remembered keeps its store alive.
+        if key not in views:
+            views[key] = view_as(options, cls)
+        return views[key]
+
+    return view

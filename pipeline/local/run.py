@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,12 +118,14 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
         from pipeline.local import housekeeping
         from pipeline.local.chunked_source import chunked_source
         from pipeline.local.engines import local_engines
+        from pipeline.local.one_trace import one_trace
         from pipeline.local.runner import ObservedRunner, run_options
         from pipeline.pipeline import create_pipeline
         from report.component import Report
         from report.run_info import RunInfo
         from report.runs.run_records import RunRecords
 
+    gc.set_threshold(10_000)  # Of Python's 700: graphs are built of many objects that stay.
     logging.use_absl_handler()  # Lines with time and place.
     logging.set_verbosity(logging.INFO)  # All that TFX tells goes to the run's log file.
     engines = local_engines(settings)
@@ -135,7 +138,7 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
     records = RunRecords(store, settings.run_root)
     records.begin(run_id, RunInfo.from_json(report.exec_properties["run_info"]))
     chunked = chunked_source() if settings.read_in_chunks else contextlib.nullcontext()
-    with lean_beam(), chunked:
+    with lean_beam(), one_trace(), chunked:
         ObservedRunner(observer, run_id).run(pipeline, run_options=partial)
     housekeeping.tidy(settings.run_root)
     remove_old(settings.serving_folder, settings.versions_kept)

@@ -7,6 +7,7 @@ import importlib.metadata
 import platform
 import posixpath
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pandas as pd
@@ -53,7 +54,14 @@ def collect_facts(
     slices = read_slices(run.evaluation.uri) if run.evaluation else ()
     evaluated = bool(slices) and {"train", "eval"} <= rows.keys() & examples.keys()
     wording = declared_wording()
-    errors, coverage = _measured(run, examples, rows)
+    # Of a second, half without Python's lock.
+    with ThreadPoolExecutor(1, "references") as beside:
+        references = evaluated and beside.submit(
+            compare_references, examples, rows, info.bigquery_model
+        )
+        errors, coverage = _measured(run, examples, rows)
+        data = describe_data(run, statistics, findings, examples) if statistics else None
+        transformed = _transformed(run, examples)
     return Facts(
         run_id=run_id,
         made=datetime.datetime.now(datetime.timezone.utc),
@@ -62,7 +70,7 @@ def collect_facts(
         verdict=reach_verdict(
             run,
             slices,
-            compare_references(examples, rows, info.bigquery_model) if evaluated else (),
+            references.result() if references else (),
             findings,
             info,
             failure
@@ -71,8 +79,8 @@ def collect_facts(
         ),
         slices=slices,
         errors=errors,
-        data=describe_data(run, statistics, findings, examples) if statistics else None,
-        transformed=_transformed(run, examples),
+        data=data,
+        transformed=transformed,
         training=_training(run.training.uri) if run.training else None,
         lineage=replace(
             lineage,

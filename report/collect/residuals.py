@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from models.declaration import Number
 from models.feature_kinds import categories, numbers
 from models.features import LABEL
 from models.names import PREDICTION, SERVING
 from report.facts import ErrorGroup, Errors
+from serving.versions.saved_model import SavedModel, Signature
 
 _BATCH = 16_384
 _CELLS = 80
@@ -35,17 +35,17 @@ def serving_folder(model_uri: str) -> str:
 
 def predict(model_uri: str, examples: Mapping[str, pd.DataFrame]) -> dict[str, np.ndarray]:
     """Asks a trained model for predictions in the label's unit, `[examples]` of each split."""
-    model = tf.saved_model.load(serving_folder(model_uri))
-    return {split: _answers(model.signatures[SERVING], its) for split, its in examples.items()}
+    signature = SavedModel(serving_folder(model_uri), 1).signatures[SERVING]
+    return {split: _answers(signature, its) for split, its in examples.items()}
 
 
-def _answers(signature: Callable[..., Mapping], examples: pd.DataFrame) -> np.ndarray:
+def _answers(signature: Signature, examples: pd.DataFrame) -> np.ndarray:
     answers = []
     for start in range(0, len(examples), _BATCH):
         rows = examples.iloc[start : start + _BATCH]
-        columns = {c.name: tf.constant(rows[c.name].astype(object)) for c in categories()}
-        columns |= {n.name: tf.constant(rows[n.name].to_numpy(np.float32)) for n in numbers()}
-        answers.append(signature(**columns)[PREDICTION].numpy())
+        columns = {c.name: rows[c.name].to_numpy(object) for c in categories()}
+        columns |= {n.name: rows[n.name].to_numpy(np.float32) for n in numbers()}
+        answers.append(signature(columns)[PREDICTION])
     return np.concatenate(answers)
 
 

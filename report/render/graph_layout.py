@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from itertools import pairwise
 
-from sklearn.isotonic import isotonic_regression
+from scipy.optimize import isotonic_regression
 
 from report.facts import Lineage
 
@@ -217,5 +217,5 @@ def _apart(row: Sequence[Name], wished: Mapping[Name, float]) -> dict[Name, floa
         offsets.append(offsets[-1] + (_room(before) + _room(node)) / 2)
     wishes = [wished[node] - offset for node, offset in zip(row, offsets, strict=True)]
     weights = [_STRAIGHT if node[0] == "lane" else 1 for node in row]
-    places = isotonic_regression(wishes, sample_weight=weights)
+    places = isotonic_regression(wishes, weights=weights).x
     return {n: float(p + o) for n, p, o in zip(row, places, offsets, strict=True)}

@@ -31,10 +31,33 @@ class RefusedRowsError(Exception):
 
 
 class Client:
-    """Asks a server, over one connection."""
+    """Asks a server, over one connection.
 
-    def __init__(self, port: int) -> None:
+    Args:
+        port: Where it listens, on loopback.
+        server: The thread that it runs in.
+    """
+
+    def __init__(self, port: int, server: threading.Thread) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+        self._server = server
+
+    def wait_until_loaded(self) -> None:
+        """Waits until the model is loaded and has passed what the server tries a new version with.
+
+        Raises:
+            RefusedModelError: If it has not.
+        """
+        until = time.monotonic() + _SECONDS
+        while self._server.is_alive() and time.monotonic() < until:
+            _, answer = self.ask("GET", f"/v1/models/{_NAME}")
+            for version in answer.get("model_version_status", ()):
+                if version["state"] == "AVAILABLE":
+                    return
+                if version["state"] == "END":
+                    raise RefusedModelError(version["status"]["error_message"])
+            time.sleep(0.02)
+        raise RefusedModelError(f"It was not loaded within {_SECONDS} seconds.")
 
     def predictions(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """What the model answers to some rows, `[rows]`.
@@ -64,10 +87,7 @@ def served(folder: str) -> Iterator[Client]:
     """Serves the SavedModel in a folder of this machine.
 
     Yields:
-        A client; the model is loaded and has passed what the server tries a new version with.
-
-    Raises:
-        RefusedModelError: If it has not.
+        A client, while the model is being loaded.
     """
     settings = ServerSettings(
         model_folder=folder, model_name=_NAME, labels={}, request_log=None, access_log=False
@@ -79,24 +99,10 @@ def served(folder: str) -> Iterator[Client]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=[[listener]], name="replay", daemon=True)
         thread.start()
-        client = Client(listener.getsockname()[1])
+        client = Client(listener.getsockname()[1], thread)
         try:
-            _wait_until_loaded(client, thread)
             yield client
         finally:
             client.close()
             server.should_exit = True
             thread.join()
-
-
-def _wait_until_loaded(client: Client, thread: threading.Thread) -> None:
-    until = time.monotonic() + _SECONDS
-    while thread.is_alive() and time.monotonic() < until:
-        _, answer = client.ask("GET", f"/v1/models/{_NAME}")
-        for version in answer.get("model_version_status", ()):
-            if version["state"] == "AVAILABLE":
-                return
-            if version["state"] == "END":
-                raise RefusedModelError(version["status"]["error_message"])
-        time.sleep(0.02)
-    raise RefusedModelError(f"It was not loaded within {_SECONDS} seconds.")

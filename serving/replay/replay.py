@@ -41,22 +41,24 @@ def replay(
     rows = recorded.rows
     alone = rows[:_ALONE]
     found = Replayed(source, len(rows), len(alone), recorded.left_out, max_p99_ms, ())
-    signature = SavedModel(candidate, 1).signatures[EXAMPLES]
-    examples = np.array(recorded.examples, dtype=object)
-    expected = signature({"examples": examples})[PREDICTION]
     with contextlib.ExitStack() as servers:
+        # All load at once: what TensorFlow does of it, it does on all cores.
+        clients = [servers.enter_context(served(model)) for model in (candidate, champion) if model]
+        signature = SavedModel(candidate, 1).signatures[EXAMPLES]
+        examples = np.array(recorded.examples, dtype=object)
+        expected = signature({"examples": examples})[PREDICTION]
         try:
-            clients = [servers.enter_context(served(candidate))]
+            clients[0].wait_until_loaded()
         except RefusedModelError as error:
             reason = f"The server refuses the model: {error}"
             return replace(found, reasons=(reason,), no_champion="Nothing was asked.")
-        found = replace(found, no_champion="There is no blessed model yet.")
+        found = replace(found, no_champion="" if champion else "There is no blessed model yet.")
         if champion:
-            found = replace(found, no_champion="")
             try:
-                clients.append(servers.enter_context(served(champion)))
+                clients[1].wait_until_loaded()
             except RefusedModelError as error:
                 found = replace(found, no_champion=f"The server refuses the champion: {error}")
+                clients.pop()
         try:
             answers = [_together(client, rows) for client in clients]
             singly, seconds = _singly(clients, alone)

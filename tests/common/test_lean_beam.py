@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
 import apache_beam as beam
 import pytest
+from apache_beam.coders import coders
 from apache_beam.internal import cloudpickle_pickler
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    PipelineOptions,
+    StandardOptions,
+)
 from apache_beam.runners.worker import statesampler
 from apache_beam.transforms import core
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
@@ -123,9 +130,31 @@ def test_a_state_that_is_declared_wrong_is_refused_as_before():
     assert told(lean_beam) == told(contextlib.nullcontext)
 
 
+def test_views_of_options_share_their_values_and_no_others():
+    with lean_beam():
+        options, others = PipelineOptions(["--job_name=a"]), PipelineOptions(["--job_name=b"])
+        options.view_as(GoogleCloudOptions).labels = ["team=x"]
+        options.view_as(StandardOptions).streaming = True
+        assert options.view_as(GoogleCloudOptions).labels == ["team=x"]
+        assert options.view_as(StandardOptions).view_as(GoogleCloudOptions).job_name == "a"
+        assert options.get_all_options()["streaming"] is True
+        assert others.view_as(GoogleCloudOptions).job_name == "b"
+        assert others.view_as(GoogleCloudOptions).labels is None
+        assert not others.view_as(StandardOptions).streaming
+        changed = options.view_as(GoogleCloudOptions)
+        changed.job_name = "c"
+        assert pickle.loads(pickle.dumps(options)).view_as(GoogleCloudOptions).job_name == "c"
+
+
 def test_beam_is_as_it_was_afterwards():
     def stock() -> list[object]:
-        return [cloudpickle_pickler.bz2, statesampler.StateSampler, core.get_function_args_defaults]
+        return [
+            cloudpickle_pickler.bz2,
+            statesampler.StateSampler,
+            core.get_function_args_defaults,
+            coders.deserialize_coder,
+            PipelineOptions.view_as,
+        ]
 
     before = stock()
     with pytest.raises(KeyError), lean_beam():

@@ -62,6 +62,7 @@ def test_a_sound_model_passes_and_is_told_against_the_champion(models, recorded)
 def test_a_client_may_wait_longer_than_uvicorn_keeps_a_connection(models):
     rows = [dict(row) for row in ROWS]
     with served(str(models[1])) as client:
+        client.wait_until_loaded()
         before = client.predictions(rows)
         time.sleep(uvicorn.Config("none").timeout_keep_alive + 1)
         assert client.predictions(rows) == pytest.approx(before)

@@ -103,6 +103,7 @@ def stock_pipeline(
     return tfx.dsl.Pipeline(
         pipeline_name="stock",
         pipeline_root=f"{root}/pipeline",
+        enable_cache=True,
         components=[
             *(example_gen, statistics, inferred, schema, validator),
             *(transform, trainer, evaluator, pusher),

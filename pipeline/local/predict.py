@@ -26,6 +26,7 @@ from pipeline.cli.config import SettingsError
 from pipeline.cli.status import Exit
 from pipeline.settings import LocalSettings
 from report.wording import declared_wording
+from serving.batch.row_files import check
 from serving.versions.readable_version import newest_readable, passed_over
 
 
@@ -101,12 +102,13 @@ def _batch(
     request_log: Path | None,
     console: Console,
 ) -> int:
+    if given is None:
+        raise SettingsError("--output is given, but no --input.", "Name the rows to predict.")
+    check(given, output)
     # Takes the seconds of TensorFlow and Beam.
     from serving.batch import launch_batch
     from serving.batch.batch_plan import plan
 
-    if given is None:
-        raise SettingsError("--output is given, but no --input.", "Name the rows to predict.")
     log = str(request_log.expanduser()) if request_log else None
     batch = plan(given, output, str(settings.serving_folder), request_log=log)
     flags = [f"--project={settings.project}"] if settings.project else []

@@ -11,6 +11,7 @@ from pipeline.vertex.dataflow import bounded, console_link, own_job_flags
 from pipeline.vertex.options import Batch
 from pipeline.vertex.release import served_model
 from pipeline.vertex.vertex_settings import VertexSettings
+from serving.batch.row_files import BIGQUERY, is_query, is_table
 
 
 def run(settings: VertexSettings, options: Batch, console: Console) -> int:
@@ -23,11 +24,6 @@ def run(settings: VertexSettings, options: Batch, console: Console) -> int:
     Raises:
         UserError: If there is no model, nothing to read, or the job failed.
     """
-    # Takes the seconds of TensorFlow and Beam.
-    from serving.batch import launch_batch
-    from serving.batch.batch_plan import BIGQUERY, is_query, new_run, plan
-    from serving.batch.output_shards import is_table
-
     given, output = options.input.removeprefix(BIGQUERY), options.output.removeprefix(BIGQUERY)
     for name, place in (("input", given), ("output", output)):
         table = is_query(place) if name == "input" else is_table(place)
@@ -37,6 +33,10 @@ def run(settings: VertexSettings, options: Batch, console: Console) -> int:
                 "Name files of a bucket, gs://BUCKET/..., or a table as bq:project.dataset.table; "
                 "files of this machine are predicted by local_runner.py predict.",
             )
+    # Takes the seconds of TensorFlow and Beam.
+    from serving.batch import launch_batch
+    from serving.batch.batch_plan import new_run, plan
+
     name, version = served_model(settings, options.model_folder)
     run_name = options.run or new_run()
     batch = plan(

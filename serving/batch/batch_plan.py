@@ -8,18 +8,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from apache_beam.io.filesystems import FileSystems
-
-from common.errors import UserError
 from serving.batch.bigquery_tables import export
 from serving.batch.logged_answers import AnswersLog
-from serving.batch.output_shards import is_table
-from serving.batch.readers import check_columns, kind_of
+from serving.batch.row_files import (
+    BIGQUERY,
+    check_columns,
+    files_at,
+    is_query,
+    is_table,
+    kind_of,
+)
 from serving.dead_letters import SUFFIX
 from serving.versions.readable_version import newest_readable, passed_over
-
-BIGQUERY = "bq:"
-"""May stand before a table or a query, so that it is taken for nothing else."""
 
 
 @dataclass(frozen=True)
@@ -131,21 +131,10 @@ def input_files(batch: Batch, project: str | None) -> list[str]:
         elif pattern.endswith(".sql"):
             query = Path(pattern).read_text(encoding="utf-8")
         pattern = export(query, batch.staging, project)
-    elif Path(pattern).is_dir() or pattern.endswith("/"):
-        pattern = f"{pattern.rstrip('/')}/*"
-    (found,) = FileSystems.match([pattern])
-    names = sorted(file.path for file in found.metadata_list)
-    files = [name for name in names if not Path(name).name.startswith((".", "_"))]
-    if not files:
-        raise UserError(f"There is nothing to read at {batch.input}.", "Correct the name.")
+    files = files_at(pattern, batch.input)
     for file in files:
         check_columns(file)
     return files
-
-
-def is_query(given: str) -> bool:
-    """Whether BigQuery is asked for the input: a table, a query, or a file of one."""
-    return is_table(given) or " " in given.strip() or given.endswith(".sql")
 
 
 def _staging(output: str) -> str:

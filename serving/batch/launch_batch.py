@@ -28,8 +28,9 @@ from common.lean_beam import lean_beam
 from data.table import TABLE
 from serving.batch.batch_plan import Batch, input_files, plan
 from serving.batch.output_shards import clear
+from serving.batch.row_files import check, is_remote
 from serving.batch.scoring import COUNTERS, score
-from serving.batch.shard_names import ANSWERS, DEAD, UNFINISHED, is_remote, rows_in, shards
+from serving.batch.shard_names import ANSWERS, DEAD, UNFINISHED, rows_in, shards
 from serving.records.request_log import share
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -212,6 +213,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--request-log-share", type=share, default=1.0, help="of rows; all")
     chosen = parser.parse_args(flags[: flags.index("--")] if "--" in flags else flags)
     try:
+        check(chosen.input, chosen.output)
         batch = plan(
             chosen.input,
             chosen.output,

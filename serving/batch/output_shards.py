@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,27 +19,18 @@ from common.errors import UserError
 from serving.batch.blocks import Key, as_text
 from serving.batch.logged_answers import AnswersLog, write_records
 from serving.batch.parquet_shards import GROUP_BLOCKS, parquet_writer
-from serving.batch.readers import BLOCK_ROWS, kind_of
+from serving.batch.readers import BLOCK_ROWS
+from serving.batch.row_files import is_remote, is_table, kind_of
 from serving.batch.shard_names import (
     ANSWERS,
     DEAD,
     LOGGED,
-    is_remote,
     move,
     rows_in,
     shard_name,
     shards,
 )
 from serving.versions.places import BucketFolder
-
-TABLE = re.compile(r"[\w-]+(\.[\w-]+){2}")
-"""A table of BigQuery; a file's name has another end than any of its dots would leave."""
-
-
-def is_table(place: str) -> bool:
-    """Whether rows are in a table of BigQuery, and not in a file."""
-    ends = (".parquet", ".csv", ".jsonl", ".gz", ".sql")
-    return bool(TABLE.fullmatch(place)) and not place.endswith(ends)
 
 
 def is_parquet(output: str) -> bool:

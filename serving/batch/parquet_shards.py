@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystems import FileSystems
 
 from serving.batch.blocks import Key
-from serving.batch.shard_names import ANSWERS, UNFINISHED, is_remote, move, shard_name
+from serving.batch.row_files import is_remote
+from serving.batch.shard_names import ANSWERS, UNFINISHED, move, shard_name
 
 GROUP_BLOCKS = 4
 """In a row group: where a dictionary serves as many rows, the file is a third smaller than where it

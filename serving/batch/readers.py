@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import gzip
-import io
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 
-from common.errors import UserError
 from models.features import FEATURES
 from serving.batch.blocks import NUMBERS, Block, number_or_text
+from serving.batch.row_files import kind_of, opened, text_of
 from serving.dead_letters import DeadLetter
 
 BLOCK_ROWS = 1 << 15
@@ -39,61 +33,8 @@ def read_blocks(file: str) -> Read:
     Raises:
         UserError: If no row of it can be.
     """
-    with _opened(file) as stream:
+    with opened(file) as stream:
         yield from _READERS[kind_of(file)](file, stream)
-
-
-def kind_of(file: str) -> str:
-    """The format of a file: the end of its name.
-
-    Raises:
-        UserError: If it is none that is known.
-    """
-    name = file.lower().removesuffix(".gz")
-    for kind in _READERS:
-        if name.endswith(kind) and (kind != ".parquet" or not file.lower().endswith(".gz")):
-            return kind
-    raise UserError(
-        f"{file} is of no known format.",
-        f"Give a name that ends in {', '.join(_READERS)}; text may be compressed, as .gz.",
-    )
-
-
-def check_columns(file: str) -> None:
-    """Checks that a file with a header has the columns that a request must give.
-
-    Raises:
-        UserError: If it lacks one.
-    """
-    kind = kind_of(file)
-    if kind == ".jsonl":
-        return  # Each line names its own.
-    with _opened(file) as stream:
-        if kind == ".parquet":
-            names = pq.read_schema(stream).names
-        else:
-            names = next(csv.reader(_text(stream)), [])
-    lacking = [f.name for f in FEATURES if f.required and f.name not in names]
-    if lacking:
-        raise UserError(
-            f"{file} has no column {', '.join(lacking)}; it has {', '.join(names)}.",
-            "Name its columns as models/features.py does.",
-        )
-
-
-@contextlib.contextmanager
-def _opened(file: str) -> Iterator[BinaryIO]:
-    """The content of a file, unzipped; what goes wrong as it is read is told with its name."""
-    # Beam's own way to decompress has no lines.
-    with FileSystems.open(file, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
-        zipped = file.lower().endswith(".gz")
-        try:
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if zipped else stream
-        # Of Arrow's own errors, some are Python's.
-        except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error) as error:
-            raise UserError(
-                f"{file} can't be read: {str(error).splitlines()[0]}", "Export or copy it again."
-            ) from error
 
 
 def _parquet(file: str, stream: BinaryIO) -> Read:
@@ -108,7 +49,7 @@ def _csv(file: str, stream: BinaryIO) -> Read:
     seen: list[str] = []
 
     def lines() -> Iterator[str]:
-        for line in _text(stream):
+        for line in text_of(stream):
             seen.append(line)
             yield line
 
@@ -168,10 +109,6 @@ _READERS: Mapping[str, Callable[[str, BinaryIO], Read]] = {
 }
 
 _FEATURES = frozenset(feature.name for feature in FEATURES)
-
-
-def _text(stream: BinaryIO) -> io.TextIOWrapper:
-    return io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
 
 
 def _cell(name: str, text: str) -> str | float | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from apache_beam.io.filesystems import FileSystems
 
 from serving.batch.blocks import Key
+from serving.batch.row_files import is_remote
 
 ANSWERS, DEAD, LOGGED, UNFINISHED = "answers", "dead", "logged", "unfinished"
 """Kinds of shards; those that further rows are being added to are no answers yet."""
@@ -36,8 +37,3 @@ def move(source: str, target: str) -> None:
     else:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
-
-
-def is_remote(place: str) -> bool:
-    """Whether a file or folder is in a bucket, and not on this machine."""
-    return "://" in place

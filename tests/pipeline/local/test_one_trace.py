@@ -1,5 +1,8 @@
 """Looking at a `preprocessing_fn` once finds what looking at it anew each time does."""
 
+# TensorFlow carries no types; the checker guesses those of parameters from their defaults.
+# pyright: reportArgumentType=false
+
 from __future__ import annotations
 
 import contextlib

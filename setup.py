@@ -54,6 +54,7 @@ setup(
         "filelock>=3",
         # The report: learners to compare with, charts, the page.
         "scikit-learn",
+        "scipy>=1.12",
         "threadpoolctl",
         "altair>=5.5",
         "vl-convert-python",

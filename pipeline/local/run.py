@@ -125,7 +125,7 @@ def run_pipeline(settings: LocalSettings, run_id: str, observer: Observer) -> Ru
         from report.run_info import RunInfo
         from report.runs.run_records import RunRecords
 
-    gc.set_threshold(10_000)  # Of Python's 700: graphs are built of many objects that stay.
+    gc.set_threshold(50_000)  # Of Python's 700: graphs are built of many objects that stay.
     logging.use_absl_handler()  # Lines with time and place.
     logging.set_verbosity(logging.INFO)  # All that TFX tells goes to the run's log file.
     engines = local_engines(settings)

@@ -19,6 +19,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
 
 from pipeline.vertex.releases import Place, Releases, is_prebuilt
+from pipeline.vertex.run_details import run_page
 from pipeline.vertex.smoke_request import ask_deployed
 
 X = tfx.extensions.google_cloud_ai_platform
@@ -103,7 +104,4 @@ def _predictions(
 def _about(place: Place, run: str) -> str:
     """What people read of a version: the report is an artifact of its run."""
     _, project, _, region = place.parent.split("/")
-    return (
-        f"Report and lineage: https://console.cloud.google.com/vertex-ai/pipelines/locations/"
-        f"{region}/runs/{run}?project={project}"
-    )
+    return f"Report and lineage: {run_page(project, region, run)}"

@@ -334,7 +334,7 @@ def test_the_executor_pushes_what_is_blessed(
     assert upload["model"]["labels"].keys() == {"team", "run", "transform", "training"}
     assert upload["model"]["labels"]["run"] == "run-9"
     assert upload["model"]["versionDescription"].endswith(
-        "/vertex-ai/pipelines/locations/us-central1/runs/run-9?project=my-project"
+        "/vertex-ai/locations/us-central1/pipelines/runs/run-9?project=my-project"
     )
 
 

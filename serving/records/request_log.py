@@ -206,8 +206,10 @@ class _Part:
     def __init__(self, folder: Path) -> None:
         import tensorflow as tf
 
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-        self.path = folder / f"requests-{stamp}-{time.time_ns() % 10**9:09d}-{os.getpid()}{_PART}"
+        # Of one look at the clock: of two, the second may be of the next second, and sort wrongly.
+        seconds, rest = divmod(time.time_ns(), 10**9)
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds))
+        self.path = folder / f"requests-{stamp}-{rest:09d}-{os.getpid()}{_PART}"
         self._lock: IO[bytes] = self.path.open("wb")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._writer = tf.io.TFRecordWriter(str(self.path))

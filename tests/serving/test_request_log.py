@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,22 @@ def test_files_are_closed_by_size_and_the_oldest_go(make, folder: Path):
     names = [value(e, f"{SERVED}request_id").decode() for e in records(folder)]
     assert 0 < len(names) < 12
     assert names == [f"r{number}" for number in range(12 - len(names), 12)]
+
+
+def test_names_sort_by_time_as_a_second_turns(
+    make: Callable[..., RequestLog], folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """However long it takes from one look at the clock to the next."""
+    moments = iter(range(1_790_000_000_000_000_000, 1_790_000_100_000_000_000, 400_000_000))
+    monkeypatch.setattr(time, "time_ns", lambda: next(moments))
+    real = time.gmtime
+    monkeypatch.setattr(time, "gmtime", lambda seconds=None: real(seconds or next(moments) / 10**9))
+    log = make(file_bytes=1)
+    for number in range(12):
+        put(log, f"r{number}")
+    log.close()
+    names = [value(e, f"{SERVED}request_id").decode() for e in records(folder)]
+    assert names == [f"r{number}" for number in range(12)]
 
 
 def test_a_file_is_closed_by_age(make, folder: Path):

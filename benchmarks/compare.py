@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
         nargs="*",
         default=PARTS,
         metavar="PART",
-        help=f"what to measure, of {', '.join(PARTS)}; all by default, about half an hour",
+        help=f"what to measure, of {', '.join(PARTS)}; all by default, about forty minutes",
     )
     parts = parser.parse_args(arguments).parts
     if unknown := set(parts) - set(PARTS):

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from light_command import refused
 
-from common.environment import PROCESS
 from common.errors import UserError
 from pipeline.cli.status import Exit
 from serving.batch.row_files import check, files_at
 
-PROJECT = Path(__file__).parents[3]
-
-PREDICTED = """
-import sys
-from pipeline.local.commands import main
-status = main(["--run-root", sys.argv[1], "predict", *sys.argv[2:]])
-print("heavy", sorted({"tensorflow", "apache_beam", "tfx"} & sys.modules.keys()))
-sys.exit(status)
-"""
-
 
 def test_neither_loads_for_rows_that_are_not_there(tmp_path: Path):
-    ended = subprocess.run(
-        [
-            *(sys.executable, "-c", PREDICTED, tmp_path / "root"),
-            *("--input", tmp_path / "rows.csv", "--output", tmp_path / "out.csv"),
-        ],
-        cwd=PROJECT,
-        env=os.environ | PROCESS,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == Exit.FAILED
-    assert "heavy []" in ended.stdout
-    assert f"There is nothing to read at {tmp_path}/rows.csv." in " ".join(ended.stderr.split())
+    rows = ("--input", tmp_path / "rows.csv", "--output", tmp_path / "out.csv")
+    status, said = refused("--run-root", tmp_path / "root", "predict", *rows)
+    assert status == Exit.FAILED
+    assert f"There is nothing to read at {tmp_path}/rows.csv." in said
 
 
 @pytest.mark.parametrize(

@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import gzip
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from light_command import refused
 
-from common.environment import PROCESS
 from pipeline.cli.status import Exit
 
-PROJECT = Path(__file__).parents[3]
 NAME = "requests-20260907-120000-000000001-1.tfrecord.gz"
 
-WATCHED = """
-import sys
-from pipeline.local.commands import main
-status = main(["--run-root", sys.argv[1], "watch", *sys.argv[2:]])
-print("heavy", sorted({"tensorflow", "apache_beam", "tfx"} & sys.modules.keys()))
-sys.exit(status)
-"""
 
-
-def refused(tmp_path: Path, *flags: str | Path) -> tuple[int, str]:
-    """Exit status of a watch, and what was said; it must be said without any heavy library."""
-    ended = subprocess.run(
-        [sys.executable, "-c", WATCHED, tmp_path / "root", *flags],
-        cwd=PROJECT,
-        env=os.environ | PROCESS,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "heavy []" in ended.stdout
-    return ended.returncode, " ".join(ended.stderr.split())
+def watch_refused(tmp_path: Path, *flags: str | Path) -> tuple[int, str]:
+    """Exit status of a watch on an empty root, and what was said."""
+    return refused("--run-root", tmp_path / "root", "watch", *flags)
 
 
 @pytest.fixture
@@ -54,36 +34,36 @@ def put(log: Path, content: bytes) -> Path:
 
 
 def test_no_log(tmp_path: Path):
-    status, said = refused(tmp_path)
+    status, said = watch_refused(tmp_path)
     assert status == Exit.FAILED
     assert f"The log of requests {tmp_path / 'root' / 'requests'} is not there." in said
     assert "serve --request-log FOLDER" in said
 
 
 def test_an_empty_log(tmp_path: Path, log: Path):
-    status, said = refused(tmp_path, "--log", log)
+    status, said = watch_refused(tmp_path, "--log", log)
     assert (status, "is empty" in said) == (Exit.FAILED, True)
     (log / "requests-1.part").touch()
-    status, said = refused(tmp_path, "--log", log)
+    status, said = watch_refused(tmp_path, "--log", log)
     assert (status, "no file that is closed yet" in said) == (Exit.FAILED, True)
 
 
 def test_a_file_that_is_cut_off_or_damaged(tmp_path: Path, log: Path):
     whole = gzip.compress(bytes(range(256)) * 100)
     file = put(log, whole[:-9])
-    status, said = refused(tmp_path, "--log", log)
+    status, said = watch_refused(tmp_path, "--log", log)
     assert (status, f"{file} is cut off. Copy it again" in said) == (Exit.FAILED, True)
     put(log, whole[:20] + b"\xff\xff\xff" + whole[23:])
-    status, said = refused(tmp_path, "--log", log)
+    status, said = watch_refused(tmp_path, "--log", log)
     assert (status, f"{file} is damaged" in said) == (Exit.FAILED, True)
 
 
 def test_a_since_that_is_no_day_or_too_late(tmp_path: Path, log: Path):
     put(log, gzip.compress(b"whatever"))
-    status, said = refused(tmp_path, "--log", log, "--since", "yesterday")
+    status, said = watch_refused(tmp_path, "--log", log, "--since", "yesterday")
     assert status == Exit.BAD_SETTINGS
     assert "--since is 'yesterday', which is no day. Write it as YYYY-MM-DD" in said
-    status, said = refused(tmp_path, "--log", log, "--since", "2026-12-24")
+    status, said = watch_refused(tmp_path, "--log", log, "--since", "2026-12-24")
     assert status == Exit.FAILED
     assert (
         "has none since 2026-12-24; the newest is of 2026-09-10. Give --since a day up to" in said
@@ -94,7 +74,7 @@ def test_labels_without_a_key(tmp_path: Path, log: Path):
     put(log, gzip.compress(b"whatever"))
     labels = tmp_path / "labels.csv"
     labels.write_text("birth,weight_pounds\n1,7.5\n")
-    status, said = refused(tmp_path, "--log", log, "--labels", labels)
+    status, said = watch_refused(tmp_path, "--log", log, "--labels", labels)
     assert status == Exit.FAILED
     assert (
         f"{labels} has no column request_id; it has birth, weight_pounds. Give request_id" in said
@@ -103,5 +83,5 @@ def test_labels_without_a_key(tmp_path: Path, log: Path):
 
 def test_a_run_root_from_which_nothing_was_pushed(tmp_path: Path, log: Path):
     put(log, gzip.compress(b"whatever"))
-    status, said = refused(tmp_path, "--log", log)
+    status, said = watch_refused(tmp_path, "--log", log)
     assert (status, "There has been no run in" in said) == (Exit.FAILED, True)
